@@ -1,0 +1,65 @@
+"""cleancut: background removal on your own machine.
+
+>>> from cleancut import cutout
+>>> result = cutout("photo.jpg")  # doctest: +SKIP
+>>> result.save("photo.cutout.png")  # doctest: +SKIP
+
+Names are resolved on first use, so ``import cleancut`` loads no third-party package.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from cleancut import errors as errors
+    from cleancut.catalog import catalog as list_models
+    from cleancut.engine import Engine as Engine
+    from cleancut.engine import cutout as cutout
+    from cleancut.engine import matte as matte
+    from cleancut.errors import CleancutError as CleancutError
+    from cleancut.imaging.picture import Picture as Picture
+    from cleancut.options import Options as Options
+    from cleancut.result import Result as Result
+
+_HOMES = {
+    "CleancutError": ("cleancut.errors", "CleancutError"),
+    "Engine": ("cleancut.engine", "Engine"),
+    "Options": ("cleancut.options", "Options"),
+    "Picture": ("cleancut.imaging.picture", "Picture"),
+    "Result": ("cleancut.result", "Result"),
+    "cutout": ("cleancut.engine", "cutout"),
+    "list_models": ("cleancut.catalog", "catalog"),
+    "matte": ("cleancut.engine", "matte"),
+}
+
+__all__ = [
+    "CleancutError",
+    "Engine",
+    "Options",
+    "Picture",
+    "Result",
+    "__version__",
+    "cutout",
+    "errors",
+    "list_models",
+    "matte",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "errors":
+        return import_module("cleancut.errors")
+    if name not in _HOMES:
+        raise AttributeError(f"module 'cleancut' has no attribute {name!r}")
+    module, attribute = _HOMES[name]
+    value = getattr(import_module(module), attribute)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,56 @@
+"""``Options`` as flags, stated once: what the dataclass says is what the command line offers."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Mapping
+from dataclasses import fields
+from typing import Any
+
+from cleancut.errors import BadOption
+from cleancut.options import CHOICES, Options, flag
+
+_SHORT = {"model": "-m", "format": "-f", "background": "-b"}
+_NUMBERS = {"quality": int, "max_side_px": int, "max_megapixels": float}
+
+
+def add_option_flags(parser: argparse.ArgumentParser) -> None:
+    """A flag for every field of ``Options``; unset flags leave no trace in the namespace."""
+    for field in fields(Options):
+        names = [name for name in (_SHORT.get(field.name), flag(field.name)) if name]
+        about: dict[str, Any] = {"dest": field.name, "default": argparse.SUPPRESS}
+        about["help"] = field.metadata["help"]
+        if isinstance(field.default, bool):
+            if field.default:
+                names = [name.replace("--", "--no-", 1) for name in names]
+                about["action"], about["help"] = "store_false", f"do not {about['help']}"
+            else:
+                about["action"] = "store_true"
+        elif field.name in CHOICES:
+            about["choices"] = CHOICES[field.name]
+        else:
+            about["metavar"] = field.metadata.get("metavar", field.name.upper())
+            about["type"] = _NUMBERS.get(field.name, str)
+        parser.add_argument(*names, **about)
+
+
+def options_from(args: argparse.Namespace, environ: Mapping[str, str] | None = None) -> Options:
+    """The options that flags and environment ask for; a flag wins over the environment."""
+    values: dict[str, Any] = {}
+    for field in fields(Options):
+        if variable := field.metadata.get("env"):
+            text = (os.environ if environ is None else environ).get(variable, "")
+            if text:
+                values[field.name] = _truth(variable, text)
+        if hasattr(args, field.name):
+            values[field.name] = getattr(args, field.name)
+    return Options.from_mapping(values)
+
+
+def _truth(variable: str, text: str) -> bool:
+    if text.strip().lower() in ("1", "true", "yes", "on"):
+        return True
+    if text.strip().lower() in ("0", "false", "no", "off"):
+        return False
+    raise BadOption(f"{variable}={text!r} is neither yes nor no", hint=f"set {variable}=1 or 0")

@@ -1,0 +1,1 @@
+"""Putting a cutout on something, and cropping it."""

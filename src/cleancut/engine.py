@@ -1,0 +1,280 @@
+"""One warm engine for many pictures: sources become pixels, names become models."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO, TypedDict, Union
+
+from cleancut.catalog import (
+    ModelSpec,
+    auto_order,
+    custom,
+    find,
+    parse_recipe,
+    refuse_non_commercial,
+)
+from cleancut.errors import OutOfMemory, WeightsMissing
+from cleancut.options import Background, Options, parse_background
+
+if TYPE_CHECKING:
+    from typing import TypeAlias, Unpack
+
+    from numpy.typing import NDArray
+    from PIL.Image import Image
+
+    from cleancut.arrays import Alpha
+    from cleancut.imaging.picture import Picture
+    from cleancut.models.base import Model
+    from cleancut.options import BackendChoice, DeviceChoice, Format, PrecisionChoice
+    from cleancut.result import Result
+
+    #: A path, file bytes, an open file, a PIL image, an array, or a decoded picture.
+    Source: TypeAlias = Union[
+        str, PathLike[str], bytes, bytearray, memoryview, BinaryIO, Image, NDArray[Any], Picture
+    ]
+
+
+class OptionChanges(TypedDict, total=False):
+    """The fields of ``Options`` as keyword arguments; a test keeps the two alike."""
+
+    model: str
+    recipe: str | None
+    backend: BackendChoice
+    device: DeviceChoice
+    precision: PrecisionChoice
+    commercial_only: bool
+    format: Format | None
+    quality: int | None
+    only_mask: bool
+    background: str | None
+    crop: bool
+    margin: str
+    max_side_px: int | None
+    decontaminate: bool
+    keep_hidden_rgb: bool
+    minmax: bool
+    recut: bool
+    strip: bool
+    fail_if_empty: bool
+    max_megapixels: float
+
+
+class Engine:
+    """Keeps models warm between pictures; every method may be called from many threads at once.
+
+    ``options`` are the defaults of every call. ``max_models`` models stay loaded, the least
+    recently used one goes first. ``threads`` limits the threads of one network (default: the
+    processors this process may use). Models are loaded on first use, each once.
+    """
+
+    def __init__(
+        self, options: Options | None = None, *, max_models: int = 3, threads: int | None = None
+    ) -> None:
+        self.options = options or Options()
+        self._max_models = max_models
+        self._threads = threads
+        self._models: OrderedDict[tuple[object, ...], Model] = OrderedDict()
+        self._lock = threading.Lock()
+        self._loading: dict[tuple[object, ...], threading.Lock] = {}
+
+    def cutout(
+        self,
+        source: Source,
+        *,
+        bgr: bool = False,
+        options: Options | None = None,
+        **changes: Unpack[OptionChanges],
+    ) -> Result:
+        """Remove the background of one picture.
+
+        ``source`` is a path, file bytes, an open file, a PIL image or an array: (H, W), (H, W, 3)
+        or (H, W, 4), uint8, uint16 or float in 0..1, RGB unless ``bgr`` says otherwise (OpenCV
+        arrays are BGR). ``changes`` are fields of ``Options`` for this call only. Raises the
+        errors of ``cleancut.errors``.
+        """
+        from cleancut import pipeline
+
+        chosen = (options or self.options).with_(**changes)
+        clock = _Clock()
+        with _memory_errors():
+            picture = self.read(source, bgr=bgr, options=chosen)
+            backdrop = self._read_background(parse_background(chosen.background), chosen)
+            clock.mark("decode")
+            model, notes = self.model_for(chosen)
+            clock.mark("load")
+            result = pipeline.cutout(
+                picture, model, chosen, background=backdrop, mark=clock.mark
+            )
+        return replace(result, notes=(*notes, *result.notes), timings=clock.timings)
+
+    def matte(
+        self,
+        source: Source,
+        *,
+        bgr: bool = False,
+        options: Options | None = None,
+        **changes: Unpack[OptionChanges],
+    ) -> Alpha:
+        """Only the matte of one picture: (H, W) float32 in 0..1. Arguments as in ``cutout``."""
+        return self.cutout(
+            source, bgr=bgr, options=options, **{**changes, "decontaminate": False}
+        ).alpha
+
+    def read(self, source: Source, *, bgr: bool = False, options: Options | None = None) -> Picture:
+        """Decode ``source``; limits are checked before any pixel is."""
+        from cleancut.imaging.picture import Picture
+
+        if isinstance(source, Picture):
+            return source
+        from cleancut.imaging import adopt, decode, files
+
+        limit = (options or self.options).max_megapixels
+        if hasattr(source, "__array_interface__") and not hasattr(source, "getbands"):
+            return adopt.from_array(source, bgr=bgr)  # type: ignore[arg-type]
+        if hasattr(source, "getbands"):
+            return adopt.from_pil(source)  # type: ignore[arg-type]
+        return decode.decode(files.read_bytes(source), max_megapixels=limit)  # type: ignore[arg-type]
+
+    def model_for(self, options: Options) -> tuple[Model, tuple[str, ...]]:
+        """The loaded model that ``options`` ask for, and notes on how it was chosen."""
+        spec, notes = choose(options)
+        return self._load(spec, options), notes
+
+    def _load(self, spec: ModelSpec, options: Options) -> Model:
+        from cleancut.models.load import Placing, load
+
+        placing = Placing(options.backend, options.device, options.precision, self._threads)
+        key = (spec, placing)
+        with self._lock:
+            if key in self._models:
+                self._models.move_to_end(key)
+                return self._models[key]
+            mine = self._loading.setdefault(key, threading.Lock())
+        with mine:
+            with self._lock:
+                if key in self._models:
+                    return self._models[key]
+            model = load(spec, placing)
+            with self._lock:
+                self._models[key] = model
+                self._loading.pop(key, None)
+                while len(self._models) > self._max_models:
+                    self._models.popitem(last=False)
+            return model
+
+    def _read_background(self, wanted: Background | None, options: Options) -> Picture | None:
+        if wanted is None or wanted.path is None:
+            return None
+        return self.read(wanted.path, options=options)
+
+
+def choose(options: Options) -> tuple[ModelSpec, tuple[str, ...]]:
+    """The catalog row that ``options`` mean, without loading anything.
+
+    "auto" is the first pulled row of the catalog's auto order. Raises ``UnknownModel``,
+    ``LicenceRefused``, ``WeightsMissing``.
+    """
+    if options.model == "auto":
+        return _choose_auto(options.commercial_only)
+    if options.model == "echo":
+        from cleancut.models.echo import SPEC
+
+        return SPEC, ()
+    spec = find(options.model)
+    if options.recipe:
+        spec = custom(Path(options.model), parse_recipe(options.recipe))
+    if options.commercial_only:
+        refuse_non_commercial(spec)
+    return spec, ()
+
+
+def _choose_auto(commercial_only: bool) -> tuple[ModelSpec, tuple[str, ...]]:
+    from cleancut.weights.resolve import is_pulled
+
+    rows = [s for s in auto_order() if not commercial_only or s.commercial == "yes"]
+    for spec in rows:
+        if is_pulled(spec):
+            if spec is rows[0]:
+                return spec, ()
+            return spec, (f"auto_model: {spec.id}, since {rows[0].id} is not pulled",)
+    raise WeightsMissing(
+        "no model is on this machine yet", hint=f"run: cleancut models pull {rows[0].id}"
+    )
+
+
+class _Clock:
+    """Milliseconds by stage, between one mark and the next."""
+
+    def __init__(self) -> None:
+        self.timings: dict[str, float] = {}
+        self._last = time.perf_counter()
+
+    def mark(self, stage: str) -> None:
+        now = time.perf_counter()
+        self.timings[stage] = self.timings.get(stage, 0.0) + 1000 * (now - self._last)
+        self._last = now
+
+
+@contextmanager
+def _memory_errors() -> Iterator[None]:
+    """Turn numpy's and OpenCV's out-of-memory errors into ``OutOfMemory``."""
+    try:
+        yield
+    except MemoryError as error:
+        raise _out_of_memory() from error
+    except Exception as error:
+        if type(error).__module__.startswith("cv2") and "Insufficient memory" in str(error):
+            raise _out_of_memory() from error
+        raise
+
+
+def _out_of_memory() -> OutOfMemory:
+    return OutOfMemory(
+        "memory ran out on this picture", hint="free memory, or shrink the picture first"
+    )
+
+
+_shared: Engine | None = None
+_shared_lock = threading.Lock()
+
+
+def shared() -> Engine:
+    """The engine behind the module-level functions, made on first use."""
+    global _shared
+    with _shared_lock:
+        if _shared is None:
+            _shared = Engine()
+        return _shared
+
+
+def cutout(
+    source: Source,
+    *,
+    bgr: bool = False,
+    options: Options | None = None,
+    **changes: Unpack[OptionChanges],
+) -> Result:
+    """Remove the background of one picture with a shared engine; see ``Engine.cutout``.
+
+    >>> from cleancut import cutout
+    >>> cutout("photo.jpg", model="isnet").save("photo.cutout.png")  # doctest: +SKIP
+    """
+    return shared().cutout(source, bgr=bgr, options=options, **changes)
+
+
+def matte(
+    source: Source,
+    *,
+    bgr: bool = False,
+    options: Options | None = None,
+    **changes: Unpack[OptionChanges],
+) -> Alpha:
+    """Only the matte of one picture, (H, W) float32 in 0..1; see ``Engine.matte``."""
+    return shared().matte(source, bgr=bgr, options=options, **changes)

@@ -1,0 +1,143 @@
+"""ICC profiles through LittleCMS: what a profile is, and pixels from its space to sRGB."""
+
+from __future__ import annotations
+
+import io
+from functools import lru_cache
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageCms
+
+from cleancut.errors import UnreadableImage
+
+if TYPE_CHECKING:
+    from cleancut.arrays import Rgb
+
+Space = Literal["rgb", "grey", "cmyk"]
+
+#: Note on a picture whose profile was broken or of the wrong kind, and therefore dropped.
+ICC_IGNORED = "icc_ignored"
+
+_SPACES: dict[str, Space] = {"RGB": "rgb", "GRAY": "grey", "CMYK": "cmyk"}
+_MODES: dict[Space, tuple[str, str]] = {
+    "rgb": ("RGB", "RGB"),
+    "grey": ("I;16", "RGB"),
+    "cmyk": ("CMYK", "RGB"),
+}
+_STRIP_ROWS = 512
+
+
+def profile_space(icc: bytes) -> Space | None:
+    """Colour space of a usable profile; None if it is broken or of another kind (Lab, XYZ)."""
+    found = _transform(icc)
+    return found[0] if found else None
+
+
+@lru_cache(maxsize=16)
+def is_srgb(icc: bytes | None) -> bool:
+    """Whether colours in ``icc`` are those of sRGB; True for None (untagged means sRGB).
+
+    Decided by what the profile does to a lattice of colours, since names and bytes vary: nothing
+    may move by more than one step in 255.
+    """
+    if icc is None:
+        return True
+    if profile_space(icc) != "rgb":
+        return False
+    steps = np.linspace(0, 255, 9).astype(np.uint8)
+    lattice = np.stack(np.meshgrid(steps, steps, steps), axis=-1).reshape(27, 27, 3)
+    moved = np.abs(_apply(lattice, icc).astype(np.int16) - lattice)
+    return int(moved.max()) <= 1
+
+
+def to_srgb(rgb: Rgb, icc: bytes | None) -> Rgb:
+    """(H, W, 3) in the space of ``icc`` as a model or a screen sees it: sRGB.
+
+    Returned unchanged, at its depth, where that is sRGB already or ``icc`` cannot be used; else
+    converted at 8 bits, relative colorimetric with black point compensation. Meant for a view, not
+    for pixels that are written out.
+    """
+    if is_srgb(icc) or icc is None or profile_space(icc) != "rgb":
+        return rgb
+    if rgb.dtype == np.uint16:
+        narrow = ((rgb.astype(np.uint32) + 128) // 257).astype(np.uint8)
+    elif rgb.dtype == np.float32:
+        narrow = np.rint(np.clip(np.asarray(rgb, np.float32), 0, 1) * 255).astype(np.uint8)
+    else:
+        narrow = np.asarray(rgb, np.uint8)
+    return _apply(narrow, icc)
+
+
+def grey_to_srgb(grey: NDArray[np.uint8] | NDArray[np.uint16], icc: bytes) -> Rgb:
+    """(H, W) in the space of a grey profile -> (H, W, 3) sRGB of the same depth.
+
+    LittleCMS answers in 8 bits; the places where its answer steps, known to 1/65536, give the
+    smooth curve back, so that 16-bit gradients stay smooth.
+    """
+    ramp = Image.fromarray(np.arange(65536, dtype=np.uint16).reshape(256, 256))
+    steps = np.asarray(_convert(ramp, icc))[..., 1].reshape(-1).astype(np.int32)
+    edges = np.flatnonzero(np.diff(steps) > 0)
+    if edges.size == 0:
+        raise UnreadableImage("the grey profile maps everything to one tone")
+    at = np.concatenate([[0], edges + 0.5, [65535]])
+    tone = np.concatenate([[steps[0]], (steps[edges] + steps[edges + 1]) / 2, [steps[-1]]]) / 255
+    top = 255 if grey.dtype == np.uint8 else 65535
+    curve = np.interp(np.linspace(0, 65535, top + 1), at, tone)
+    table = np.rint(curve * top).astype(grey.dtype)
+    return np.repeat(table[grey][..., None], 3, axis=2)
+
+
+def cmyk_to_srgb(image: Image.Image, icc: bytes | None) -> NDArray[np.uint8]:
+    """A PIL image of mode CMYK -> (H, W, 3) sRGB; without a profile by the plain formula."""
+    rgb = np.empty((image.height, image.width, 3), np.uint8)
+    for top in range(0, image.height, _STRIP_ROWS):
+        strip = image.crop((0, top, image.width, min(top + _STRIP_ROWS, image.height)))
+        converted = strip.convert("RGB") if icc is None else _convert(strip, icc)
+        rgb[top : top + _STRIP_ROWS] = np.asarray(converted)
+    return rgb
+
+
+def lab_to_srgb(image: Image.Image) -> Image.Image:
+    """A PIL image of mode LAB (D50) -> mode RGB, sRGB."""
+    lab, srgb = ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB")
+    transform = ImageCms.buildTransform(lab, srgb, "LAB", "RGB")
+    return ImageCms.applyTransform(image, transform)  # type: ignore[return-value]
+
+
+def _apply(rgb: NDArray[np.uint8], icc: bytes) -> NDArray[np.uint8]:
+    out = np.empty_like(rgb)
+    for top in range(0, rgb.shape[0], _STRIP_ROWS):
+        strip = Image.fromarray(np.ascontiguousarray(rgb[top : top + _STRIP_ROWS]))
+        out[top : top + _STRIP_ROWS] = np.asarray(_convert(strip, icc))
+    return out
+
+
+def _convert(image: Image.Image, icc: bytes) -> Image.Image:
+    found = _transform(icc)
+    if found is None:
+        raise UnreadableImage("the colour profile is broken", hint="save the picture without it")
+    converted = ImageCms.applyTransform(image, found[1])
+    assert converted is not None  # None only for in-place work
+    return converted
+
+
+@lru_cache(maxsize=8)
+def _transform(icc: bytes) -> tuple[Space, ImageCms.ImageCmsTransform] | None:
+    """Space and transform to sRGB of a profile; None if it cannot be used. Safe to share."""
+    try:
+        profile = ImageCms.ImageCmsProfile(io.BytesIO(icc))
+        space = _SPACES.get(profile.profile.xcolor_space.strip())
+        if space is None:
+            return None
+        transform = ImageCms.buildTransform(
+            profile,
+            ImageCms.createProfile("sRGB"),
+            *_MODES[space],
+            renderingIntent=ImageCms.Intent.RELATIVE_COLORIMETRIC,
+            flags=ImageCms.Flags.BLACKPOINTCOMPENSATION,
+        )
+    except (OSError, ValueError, TypeError, ImageCms.PyCMSError):
+        return None
+    return space, transform

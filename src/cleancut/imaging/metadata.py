@@ -1,0 +1,117 @@
+"""What a file says about its picture: size, profile, EXIF, resolution, orientation."""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import cv2
+from numpy.typing import NDArray
+
+from cleancut.errors import ImageTooLarge, UnreadableImage
+
+#: A profile larger than this is not kept: real ones are 0.5 kB to 3 MB.
+MAX_ICC_BYTES = 8 << 20
+#: EXIF in JPEG ends at 64 kB; PNG, WebP and AVIF set no limit, so we do.
+MAX_EXIF_BYTES = 4 << 20
+
+_ORIENTATION = 0x0112
+_METRES_PER_INCH = 0.0254
+
+_Array = TypeVar("_Array", bound=NDArray[Any])
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """What is known before any pixel is decoded.
+
+    ``width`` and ``height`` are those of the stored pixels, before ``orientation`` (EXIF, 1..8)
+    is applied. ``bits`` is the depth of one sample, ``channels`` counts the stored samples of a
+    pixel. ``exif`` starts with the TIFF header.
+    """
+
+    format: str
+    width: int
+    height: int
+    bits: int = 8
+    channels: int = 3
+    orientation: int = 1
+    icc: bytes | None = None
+    exif: bytes | None = None
+    dpi: tuple[float, float] | None = None
+    notes: tuple[str, ...] = ()
+
+
+def check_size(width: int, height: int, max_megapixels: float) -> None:
+    """Raise ``ImageTooLarge`` above ``max_megapixels``, ``UnreadableImage`` for an empty size."""
+    if width <= 0 or height <= 0:
+        raise UnreadableImage(
+            f"the picture is broken: its header says {width} x {height} pixels",
+            hint="open it in an image editor and save it again",
+        )
+    megapixels = width * height / 1e6
+    if megapixels > max_megapixels:
+        raise ImageTooLarge(
+            f"{width} x {height} pixels ({megapixels:.0f} megapixels) is more than the limit of "
+            f"{max_megapixels:g} megapixels",
+            hint=f"use --max-megapixels {int(megapixels) + 1} if the file can be trusted",
+        )
+
+
+def upright_exif(exif: bytes | None) -> tuple[bytes | None, int]:
+    """Split EXIF into (the same block with orientation 1, the orientation it had).
+
+    Only the two bytes of the orientation value change, so that maker notes, which point into the
+    block by absolute offset, stay valid. A block that cannot be parsed is dropped: (None, 1).
+    """
+    if not exif:
+        return None, 1
+    block = exif.removeprefix(b"Exif\0\0")
+    if len(block) > MAX_EXIF_BYTES or block[:4] not in (b"II*\0", b"MM\0*"):
+        return None, 1
+    order = "<" if block[:2] == b"II" else ">"
+    try:
+        (directory,) = struct.unpack_from(order + "I", block, 4)
+        (entries,) = struct.unpack_from(order + "H", block, directory)
+        for entry in range(entries):
+            at = directory + 2 + 12 * entry
+            tag, kind, count = struct.unpack_from(order + "HHI", block, at)
+            if tag == _ORIENTATION and kind == 3 and count == 1:
+                (value,) = struct.unpack_from(order + "H", block, at + 8)
+                patched = bytearray(block)
+                struct.pack_into(order + "H", patched, at + 8, 1)
+                return bytes(patched), value if 1 <= value <= 8 else 1
+    except struct.error:
+        return None, 1
+    return block, 1
+
+
+def orient(pixels: _Array, orientation: int) -> _Array:
+    """Turn stored pixels (H, W) or (H, W, C) upright; EXIF 2.32, tag 0x0112."""
+    if orientation in (5, 7):
+        turned = cv2.transpose(pixels)
+        if orientation == 7:
+            turned = cv2.rotate(turned, cv2.ROTATE_180)
+    elif orientation in (2, 4):
+        turned = cv2.flip(pixels, 1 if orientation == 2 else 0)
+    elif orientation in (3, 6, 8):
+        codes = {3: cv2.ROTATE_180, 6: cv2.ROTATE_90_CLOCKWISE, 8: cv2.ROTATE_90_COUNTERCLOCKWISE}
+        turned = cv2.rotate(pixels, codes[orientation])
+    else:
+        return pixels
+    return turned  # type: ignore[return-value]
+
+
+def per_inch(x: float, y: float, *, unit: str) -> tuple[float, float] | None:
+    """Resolution in pixels per inch from a density per "inch", "cm" or "metre"; None if absurd."""
+    scale = {"inch": 1.0, "cm": 2.54, "metre": _METRES_PER_INCH}.get(unit)
+    if scale is None:
+        return None
+    dpi = (x * scale, y * scale)
+    if not all(0.1 < value < 1e5 for value in dpi):
+        return None
+    # 300 dpi is stored as 11811 pixels per metre, which reads back as 299.9994.
+    return tuple(  # type: ignore[return-value]
+        float(round(value)) if abs(value - round(value)) < 0.01 else value for value in dpi
+    )

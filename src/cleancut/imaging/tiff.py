@@ -1,0 +1,229 @@
+"""TIFF: 8 and 16 bit through tifffile, the rest of its zoo through OpenCV and Pillow."""
+
+from __future__ import annotations
+
+import io
+import logging
+import threading
+import warnings
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+import tifffile
+from numpy.typing import NDArray
+
+from cleancut.errors import CleancutError, UnreadableImage, UnsupportedFormat
+from cleancut.imaging.adopt import Samples, assemble, from_pil_pixels, to_samples
+from cleancut.imaging.jpeg import TRUNCATED, TRUNCATED_HINT
+from cleancut.imaging.metadata import MAX_ICC_BYTES, Header, check_size, per_inch, upright_exif
+from cleancut.imaging.picture import Picture
+
+# Without a handler of its own, tifffile's complaints about odd files end up on stderr.
+logging.getLogger("tifffile").addHandler(logging.NullHandler())
+
+_PLAIN = {1, 8, 32946, 34925}  # none, deflate, Adobe deflate, LZMA
+_UNITS = {2: "inch", 3: "cm"}
+_ASSOCIATED, _UNASSOCIATED = 1, 2
+#: Tags that describe the picture rather than the file's structure; TIFF 6.0 and EXIF 2.32.
+_DESCRIPTIVE = (270, 271, 272, 305, 306, 315, 316, 33432, 34665, 34853)
+_warnings_lock = threading.Lock()
+
+
+@dataclass(frozen=True, slots=True)
+class _Layout:
+    photometric: int
+    compression: int
+    planar: bool
+    extra: int | None
+    kind: str  # "u" or "f"
+
+
+def decode_tiff(data: bytes, max_megapixels: float) -> Picture:
+    """First page of a TIFF.
+
+    Grey, grey with alpha, RGB and RGBA of 8, 16 and float 32 bits keep their depth whatever the
+    layout; palette, CMYK, YCbCr, Lab and bilevel come as 8 bit. Associated alpha is divided out.
+    """
+    try:
+        with tifffile.TiffFile(io.BytesIO(data)) as file:
+            if not file.pages:
+                raise UnreadableImage(TRUNCATED, hint=TRUNCATED_HINT)
+            page: Any = file.pages[0]
+            header, layout = _header(data, page, several=_has_second_page(file))
+            check_size(header.width, header.height, max_megapixels)
+            _check_complete(data, page)
+            samples = _samples(data, page, header, layout)
+    except CleancutError:
+        raise
+    except MemoryError:
+        raise
+    except Exception as error:  # a hostile file makes the parser fail anywhere
+        raise UnreadableImage(f"the TIFF is damaged: {error}", hint=TRUNCATED_HINT) from error
+    if samples is None:
+        return _decode_with_pillow(data, header)
+    if layout.photometric == 0:
+        samples = _invert(samples)
+    if layout.extra == _ASSOCIATED:
+        samples = _unpremultiply(samples)
+    return assemble(header, samples)
+
+
+def _has_second_page(file: tifffile.TiffFile) -> bool:
+    try:
+        return len(file.pages) > 1 and not file.pages[1].is_reduced  # type: ignore[union-attr]
+    except Exception:  # a broken second page is no reason to refuse the first
+        return False
+
+
+def _header(data: bytes, page: Any, *, several: bool) -> tuple[Header, _Layout]:
+    def value(tag: int, default: Any = None) -> Any:
+        found = page.tags.get(tag)
+        return default if found is None else found.value
+
+    icc = value(34675)
+    dpi = None
+    try:
+        (xn, xd), (yn, yd) = value(282), value(283)
+        dpi = per_inch(xn / xd, yn / yd, unit=_UNITS.get(int(value(296, 2)), ""))
+    except (TypeError, ValueError, ZeroDivisionError):
+        pass
+    orientation = int(value(274, 1))
+    header = Header(
+        "tiff",
+        int(page.imagewidth),
+        int(page.imagelength),
+        int(page.bitspersample) if isinstance(page.bitspersample, int) else 0,
+        int(page.samplesperpixel),
+        orientation if 1 <= orientation <= 8 else 1,
+        icc=icc if isinstance(icc, bytes) and len(icc) <= MAX_ICC_BYTES else None,
+        exif=_exif(data),
+        dpi=dpi,
+        notes=("first_frame",) if several else (),
+    )
+    extra = tuple(page.extrasamples)
+    kind = np.dtype(page.dtype).kind if page.dtype is not None else "?"
+    layout = _Layout(
+        int(page.photometric),
+        int(page.compression),
+        int(page.planarconfig) == 2,
+        int(extra[0]) if extra else None,
+        kind,
+    )
+    return header, layout
+
+
+def _check_complete(data: bytes, page: Any) -> None:
+    ends = zip(page.dataoffsets, page.databytecounts, strict=False)
+    if any(offset + count > len(data) for offset, count in ends) or not page.dataoffsets:
+        raise UnreadableImage(TRUNCATED, hint=TRUNCATED_HINT)
+
+
+def _samples(data: bytes, page: Any, header: Header, layout: _Layout) -> Samples | None:
+    """Stored samples (H, W[, C]), channels limited to grey or colour plus alpha; None: Pillow."""
+    colours = {0: 1, 1: 1, 2: 3}.get(layout.photometric)
+    depth_known = (layout.kind == "u" and header.bits in (8, 16)) or (
+        layout.kind == "f" and header.bits == 32
+    )
+    if colours is None or not depth_known or header.channels < colours:
+        return None
+    if layout.compression in _PLAIN:
+        stored: NDArray[Any] = page.asarray(maxworkers=1)
+        if stored.ndim == 3 and layout.planar:
+            stored = np.moveaxis(stored, 0, -1)
+        if layout.kind == "f":
+            stored = to_samples(stored)
+    elif layout.kind == "u" and header.bits == 16 and not layout.planar:
+        stored = _decode_with_opencv(data, header)
+    else:
+        return None
+    if stored.shape[:2] != (header.height, header.width):
+        return None
+    has_alpha = header.channels > colours and layout.extra in (_ASSOCIATED, _UNASSOCIATED)
+    wanted = colours + has_alpha
+    if stored.ndim == 3:
+        stored = stored[..., 0] if wanted == 1 else stored[..., :wanted]
+    return np.ascontiguousarray(stored.astype(stored.dtype.newbyteorder("="), copy=False))
+
+
+def _decode_with_opencv(data: bytes, header: Header) -> NDArray[np.uint16]:
+    flags = cv2.IMREAD_UNCHANGED
+    pixels = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
+    expected = (header.height, header.width) + ((header.channels,) if header.channels > 1 else ())
+    if pixels is None or pixels.dtype != np.uint16 or pixels.shape != expected:
+        raise UnsupportedFormat(
+            "this 16-bit TIFF is compressed in a way that cannot be read",
+            hint="save it with LZW, deflate or no compression",
+        )
+    if header.channels >= 3:
+        pixels = pixels[..., [2, 1, 0, 3][: header.channels]]
+    return pixels  # type: ignore[return-value]
+
+
+def _invert(samples: Samples) -> Samples:
+    """MinIsWhite to MinIsBlack, alpha untouched."""
+    top = np.iinfo(samples.dtype).max
+    if samples.ndim == 2:
+        return top - samples
+    inverted = samples.copy()
+    inverted[..., 0] = top - samples[..., 0]
+    return inverted
+
+
+def _unpremultiply(samples: Samples) -> Samples:
+    """Divide colour by alpha (TIFF 6.0, associated alpha); colour under alpha 0 becomes 0."""
+    if samples.ndim == 2:
+        return samples
+    top = np.iinfo(samples.dtype).max
+    straight = samples.copy()
+    for row, source in zip(straight, samples, strict=True):
+        alpha = source[..., -1:].astype(np.uint64)
+        colour = source[..., :-1].astype(np.uint64) * top
+        quotient = (colour + alpha // 2) // np.maximum(alpha, 1)
+        row[..., :-1] = np.where(alpha == 0, 0, np.minimum(quotient, top))
+    return straight
+
+
+def _decode_with_pillow(data: bytes, header: Header) -> Picture:
+    from PIL import TiffImagePlugin
+
+    try:
+        with _warnings_lock, warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            image = TiffImagePlugin.TiffImageFile(io.BytesIO(data))
+            image.load()  # turns it upright by itself
+    except MemoryError:
+        raise
+    except Exception as error:  # Pillow's plugins raise whatever their parsing runs into
+        raise UnreadableImage(
+            f"this TIFF cannot be decoded: {error}", hint="save it as ordinary RGB TIFF or PNG"
+        ) from error
+    upright = Header(
+        "tiff",
+        image.width,
+        image.height,
+        icc=header.icc,
+        exif=header.exif,
+        dpi=header.dpi,
+        notes=header.notes,
+    )
+    return from_pil_pixels(image, upright)
+
+
+def _exif(data: bytes) -> bytes | None:
+    """The descriptive tags, EXIF and GPS of a TIFF as an EXIF block; None if there are none."""
+    from PIL import Image
+
+    try:
+        with _warnings_lock, warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            source, kept = Image.Exif(), Image.Exif()
+            source.load(b"Exif\0\0" + data[:8] if len(data) < 8 else data)
+            for tag in _DESCRIPTIVE:
+                if tag in source:
+                    kept[tag] = source.get_ifd(tag) if tag in (34665, 34853) else source[tag]
+            block = kept.tobytes() if len(kept) else None
+    except Exception:  # broken EXIF never breaks a picture
+        return None
+    return upright_exif(block)[0]

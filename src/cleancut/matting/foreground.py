@@ -1,0 +1,174 @@
+"""The subject's own colours: what a picture would show without the background shining through.
+
+A soft pixel is a mix ``C = a F + (1 - a) B``. Put on a new background with its old colour C, it
+brings the old background along as a halo; F is what belongs there.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+
+from cleancut.arrays import check_alpha, check_rgb
+from cleancut.errors import BadArray
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from cleancut.arrays import Alpha, Rgb, Tensor
+
+    Planes = NDArray[np.float32]
+
+#: F and B are smooth, so they are looked for in a picture of at most this many pixels. A 12
+#: megapixel picture is shrunk 5 times, a 2 megapixel one twice, a small one not at all.
+_WORK_PIXELS = 500_000
+#: Box widths in pixels of a picture of ``_REFERENCE_PIXELS``, coarse to fine.
+_SEED_WIDTHS = (160.0, 40.0)
+_FUSION_WIDTHS = (20.0, 8.0)
+_REFERENCE_PIXELS = 1_500_000
+#: How strongly a pixel's colour counts as foreground: alpha to this power.
+_SEED_POWER = 4
+_FUSION_POWER = 3
+#: Weight of the coarser level where a finer one has found next to nothing.
+_PRIOR = 0.02
+_FARTHEST_PRIOR = 1e-7
+_CHUNK = 1 << 20
+
+
+def estimate_foreground(rgb: Rgb, alpha: Alpha) -> Rgb:
+    """Colours with the old background taken out of every soft pixel.
+
+    ``rgb`` is (H, W, 3) and ``alpha`` (H, W) in [0, 1]; the result is a new array of ``rgb``'s
+    type and range. Only pixels with ``0 < alpha < 1`` change; opaque and empty ones keep their
+    value bit for bit. Raises ``BadArray`` for wrong shapes, types and values.
+
+    Blur fusion (Forte and Pitié, "Approximate Fast Foreground Colour Estimation", ICIP 2021) with
+    three changes. Colours are seeded from the surest pixels, from far to near, so that a wide soft
+    region takes its colour from the opaque part and not from its own mixture. The mixing equation
+    corrects B as well as F, by ``a / (a² + (1 - a)²)`` and ``(1 - a) / (a² + (1 - a)²)``: the
+    smallest change that satisfies it (the paper corrects F alone, by ``a``). And F and B are
+    estimated on a small picture, while the last correction uses each soft pixel at full size.
+    """
+    check_rgb(rgb)
+    check_alpha(alpha)
+    if rgb.shape[:2] != alpha.shape:
+        raise BadArray(
+            f"picture {rgb.shape[1]}x{rgb.shape[0]} and alpha {alpha.shape[1]}x{alpha.shape[0]}"
+            " differ in size",
+            hint="resize the alpha to the picture first",
+        )
+    out: Tensor = np.array(rgb, order="C")
+    height, width = alpha.shape
+    shrink = max(
+        math.ceil(math.sqrt(height * width / _WORK_PIXELS)),
+        math.ceil(max(height, width) / 16384),  # cv2.remap reads at most 32766 pixels a side
+    )
+    step_y, step_x = min(shrink, height), min(shrink, width)
+    small, coverage = _shrink(rgb, step_y, step_x), _shrink(alpha, step_y, step_x)
+    if not np.isfinite(small).all():
+        raise BadArray("picture: holds values that are not finite", hint="replace NaN and infinity")
+    scale = math.sqrt(height * width / _REFERENCE_PIXELS) / shrink
+    fields = _fuse(np.ascontiguousarray(small.transpose(2, 0, 1)), coverage, scale)
+    foreground, background = (cv2.merge(list(field)) for field in fields)
+    _unmix(out, alpha, foreground, background, (step_y, step_x))
+    return out
+
+
+def clear_hidden(rgb: Rgb, alpha: Alpha, *, levels: int | None = None) -> Rgb:
+    """Colours with zero wherever ``alpha`` will be stored as zero; a new array.
+
+    ``levels`` is the largest stored alpha: 255 or 65535, by default that of ``rgb``'s type (65535
+    for float32). Hidden colours bloat a PNG and come back as halos when a viewer scales it.
+    """
+    check_rgb(rgb)
+    check_alpha(alpha)
+    if rgb.shape[:2] != alpha.shape:
+        raise BadArray(f"picture {rgb.shape[:2]} and alpha {alpha.shape} differ in size")
+    top = levels or (255 if rgb.dtype == np.uint8 else 65535)
+    seen = (alpha >= np.float32(0.5 / top)).view(np.uint8)
+    kept: Tensor = cv2.copyTo(np.ascontiguousarray(rgb), seen)
+    return kept
+
+
+def _shrink(image: Tensor, step_y: int, step_x: int) -> NDArray[np.float32]:
+    """Mean of every ``step_y`` x ``step_x`` cell, float32 in [0, 1]; a rest at the edge is cut."""
+    rows, columns = image.shape[0] // step_y, image.shape[1] // step_x
+    whole = image[: rows * step_y, : columns * step_x]
+    mean: Tensor = cv2.resize(whole, (columns, rows), interpolation=cv2.INTER_AREA)
+    return np.multiply(mean, np.float32(1 / _white(image)), dtype=np.float32)
+
+
+def _white(image: Tensor) -> float:
+    return float(np.iinfo(image.dtype).max) if image.dtype.kind == "u" else 1.0
+
+
+def _fuse(image: Planes, alpha: Alpha, scale: float) -> tuple[Planes, Planes]:
+    """Smooth foreground and background of ``image``, each (3, h, w) as ``image`` is.
+
+    ``scale`` turns a width at reference size into pixels of ``image``.
+    """
+    clear = 1 - alpha
+    foreground, background = image, image
+    prior = _FARTHEST_PRIOR
+    sides = (alpha**_SEED_POWER, clear**_SEED_POWER)
+    for width in _SEED_WIDTHS:
+        foreground = _spread(image, sides[0], foreground, prior, width * scale)
+        background = _spread(image, sides[1], background, prior, width * scale)
+        prior = _PRIOR
+    gain = 1 / (alpha * alpha + clear * clear)
+    sides = (alpha**_FUSION_POWER, clear**_FUSION_POWER)
+    for width in _FUSION_WIDTHS:
+        rest = (image - alpha * foreground - clear * background) * gain
+        near = np.clip(foreground + alpha * rest, 0, 1)
+        far = np.clip(background + clear * rest, 0, 1)
+        foreground = _spread(near, sides[0], foreground, _FARTHEST_PRIOR, width * scale)
+        background = _spread(far, sides[1], background, _FARTHEST_PRIOR, width * scale)
+    return foreground, background
+
+
+def _spread(colour: Planes, weight: Alpha, prior: Planes, trust: float, width: float) -> Planes:
+    """Mean of ``colour`` in a box, weighted; ``prior`` (weight ``trust``) fills what is empty."""
+    odd = max(3, 2 * round((width - 1) / 2) + 1)
+
+    def mean(plane: Tensor) -> Tensor:
+        return cv2.blur(plane, (odd, odd), borderType=cv2.BORDER_REPLICATE)
+
+    total = 1 / (mean(weight) + np.float32(trust))
+    pairs = zip(colour, prior, strict=True)
+    return np.stack([(mean(c * weight) + np.float32(trust) * p) * total for c, p in pairs])
+
+
+def _unmix(
+    out: Tensor, alpha: Alpha, foreground: Rgb, background: Rgb, steps: tuple[int, int]
+) -> None:
+    """Write F into the soft pixels of ``out``, which holds C, a million pixels at a time."""
+    flat_alpha, flat_out = alpha.reshape(-1), out.reshape(-1, 3)
+    white = _white(out)
+    for start in range(0, flat_alpha.size, _CHUNK):
+        part = flat_alpha[start : start + _CHUNK]
+        soft = np.flatnonzero((part > 0) & (part < 1))
+        if soft.size == 0:
+            continue
+        a = part[soft][:, None]
+        soft += start
+        y, x = np.divmod(soft, alpha.shape[1])
+        f, b = (_sample(field, y, x, steps) for field in (foreground, background))
+        c = flat_out[soft].astype(np.float32) * np.float32(1 / white)
+        clear = 1 - a
+        f += (c - a * f - clear * b) * (a / (a * a + clear * clear))
+        f = np.clip(f, 0, 1) * np.float32(white)
+        flat_out[soft] = np.rint(f) if out.dtype.kind == "u" else f
+
+
+def _sample(field: Rgb, y: Tensor, x: Tensor, steps: tuple[int, int]) -> NDArray[np.float32]:
+    """Colours (N, 3) of a shrunk picture at full-size pixels ``y``, ``x``, bilinear."""
+    rows = -(-y.size // 1024)  # cv2.remap writes at most 32766 pixels a side
+    at = np.zeros((2, rows * 1024), np.float32)
+    at[0, : x.size] = (x + 0.5) / steps[1] - 0.5
+    at[1, : y.size] = (y + 0.5) / steps[0] - 0.5
+    at_x, at_y = at.reshape(2, rows, 1024)
+    found = cv2.remap(field, at_x, at_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    return found.reshape(-1, 3)[: y.size].astype(np.float32, copy=False)

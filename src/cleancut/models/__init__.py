@@ -1,0 +1,1 @@
+"""Networks that answer with a matte, at their own resolution."""

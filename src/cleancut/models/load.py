@@ -1,0 +1,104 @@
+"""From a catalog row to a ready model: which file, which runtime, which family.
+
+The only place that knows families; each is imported in the branch that needs it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from cleancut.backends import select
+from cleancut.backends.onnxfile import read_signature
+from cleancut.errors import BackendUnavailable
+from cleancut.weights.folders import cache_folder
+from cleancut.weights.resolve import resolve
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from cleancut.arrays import Tensor
+    from cleancut.backends.base import Session
+    from cleancut.catalog import ModelSpec
+    from cleancut.models.base import Model
+    from cleancut.options import BackendChoice, DeviceChoice, PrecisionChoice
+
+
+@dataclass(frozen=True, slots=True)
+class Placing:
+    """What the user asks for about where a network runs; "auto" is measured."""
+
+    backend: BackendChoice = "auto"
+    device: DeviceChoice = "auto"
+    precision: PrecisionChoice = "auto"
+    threads: int | None = None
+    probe: bool = True
+
+
+def load(spec: ModelSpec, placing: Placing | None = None) -> Model:
+    """A ready model for ``spec``, its weights verified.
+
+    Raises ``WeightsMissing``, ``WeightsCorrupt``, ``BackendUnavailable``, ``InferenceFailed``.
+    """
+    if spec.family == "echo":
+        from cleancut.models.echo import EchoModel
+
+        return EchoModel()
+    session = open_session(spec, placing or Placing())
+    if spec.family == "recurrent":
+        from cleancut.models.recurrent import RecurrentModel
+
+        return RecurrentModel(spec, session)
+    if spec.family == "saliency":
+        from cleancut.models.saliency import SaliencyModel
+
+        return SaliencyModel(spec, session)
+    raise BackendUnavailable(
+        f"{spec.id}: this version knows no family {spec.family!r}",
+        hint="families: saliency, recurrent",
+    )
+
+
+def open_session(spec: ModelSpec, placing: Placing) -> Session:
+    """The session of ``spec`` on the backend asked for, or on the one measured to be fastest."""
+    found = resolve(spec)
+    signature = read_signature(found.path)
+    cache = cache_folder()
+    candidates = select.candidates(
+        backend=placing.backend,
+        device=placing.device,
+        precision=placing.precision,
+        bf16_ok=spec.bf16,
+        cache_dir=cache,
+    )
+    return select.open_best(
+        found.path,
+        key=found.sha256,
+        candidates=candidates,
+        sample=lambda: _sample(spec, signature.inputs),
+        outputs=_outputs(spec, signature.outputs),
+        cache_dir=cache,
+        threads=placing.threads,
+        probe=placing.probe,
+    )
+
+
+def _outputs(spec: ModelSpec, available: Sequence[str]) -> list[str] | None:
+    """A still model needs one output, whatever else its export computes; a recurrent one all."""
+    if spec.family == "recurrent":
+        return None
+    return [spec.recipe.output or available[0]]
+
+
+def _sample(spec: ModelSpec, inputs: Sequence[str]) -> dict[str, Tensor]:
+    """Noise of the size met in use for every input, so that a probe costs what a picture costs."""
+    import numpy as np
+
+    height, width = spec.recipe.size
+    shape = (1, height, width, 3) if spec.recipe.layout == "nhwc" else (1, 3, height, width)
+    noise = np.random.default_rng(0).random(shape, np.float32)
+    if spec.family != "recurrent":
+        return dict.fromkeys(inputs, noise)
+    from cleancut.models.recurrent import first_feeds
+
+    return first_feeds(noise, ratio=1.0)

@@ -1,0 +1,132 @@
+"""What a cutout is: matte, colours, and what there is to say about them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from cleancut.compose.background import over, solid_colour
+from cleancut.compose.crop import Box
+from cleancut.imaging.encode import encode, encode_mask, format_from_suffix, quantise
+from cleancut.imaging.files import write_atomic
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+    from cleancut.arrays import Alpha, Rgb
+    from cleancut.backends.base import Placement
+    from cleancut.options import Format, Options
+
+WHITE = (255, 255, 255)
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Result:
+    """One cut-out picture.
+
+    ``foreground`` is (H, W, 3) at the source's depth (uint8 or uint16), straight colours with the
+    old background removed from soft edges. ``alpha`` is (H, W) float32 in 0..1. ``composite`` is
+    the subject on the background that was asked for, else None. ``box`` is the subject in the
+    output's pixels, ``coverage`` the mean of the matte over the whole picture (0..1). ``notes``
+    are "code: explanation" lines about anything a user may want to know. ``timings`` are
+    milliseconds by stage. ``size`` is (width, height) of the source.
+    """
+
+    foreground: Rgb
+    alpha: Alpha
+    composite: Rgb | None = None
+    box: Box | None = None
+    coverage: float = 0.0
+    size: tuple[int, int] = (0, 0)
+    model: str = ""
+    placement: Placement | None = None
+    notes: tuple[str, ...] = ()
+    timings: Mapping[str, float] = field(default_factory=dict)
+    icc: bytes | None = None
+    exif: bytes | None = None
+    dpi: tuple[float, float] | None = None
+    options: Options
+
+    @property
+    def image(self) -> Image:
+        """The cutout as a PIL image: RGBA, or RGB if it stands on a background. Always 8 bit."""
+        import numpy as np
+        from PIL import Image
+
+        info = {"icc_profile": self.icc, "exif": self.exif, "dpi": self.dpi}
+        if self.composite is not None:
+            image = Image.fromarray(quantise(self.composite, 8))
+        else:
+            image = Image.fromarray(np.dstack([quantise(self.foreground, 8), quantise(self.alpha, 8)]))
+        image.info.update({key: value for key, value in info.items() if value})
+        return image
+
+    @property
+    def mask(self) -> Image:
+        """The matte as an 8-bit grey PIL image."""
+        from PIL import Image
+
+        return Image.fromarray(quantise(self.alpha, 8))
+
+    def encode(self, format: Format | None = None, *, quality: int | None = None) -> bytes:  # noqa: A002
+        """The picture as file bytes; without ``format`` the one in the options, else PNG.
+
+        Formats without transparency (jpg) show the subject on white unless a background was asked
+        for. 16-bit sources stay 16 bit in PNG and TIFF.
+        """
+        kind = format or self.options.format or "png"
+        quality = quality if quality is not None else self.options.quality
+        if self.options.only_mask:
+            return encode_mask(
+                self.alpha,
+                format=kind,
+                quality=quality,
+                dpi=self.dpi,
+                sixteen_bit=self.foreground.dtype.itemsize == 2 and kind in ("png", "tiff"),
+            )
+        rgb, alpha = self.foreground, self.alpha
+        if self.composite is not None:
+            return self._encode(self.composite, None, kind, quality)
+        if kind == "jpg":
+            return self._encode(over(rgb, alpha, solid_colour(rgb, WHITE)), None, kind, quality)
+        return self._encode(rgb, alpha, kind, quality)
+
+    def save(
+        self,
+        path: str | PathLike[str],
+        *,
+        format: Format | None = None,  # noqa: A002
+        quality: int | None = None,
+    ) -> Path:
+        """Write the picture; the suffix decides the format unless one is given.
+
+        The file appears whole or not at all. Raises ``OutputNotWritable``, ``UnsupportedFormat``.
+        """
+        target = Path(path)
+        if target.suffix or not format:
+            format = format or format_from_suffix(target)  # noqa: A001
+        write_atomic(target, self.encode(format, quality=quality))
+        return target
+
+    def to_dict(self) -> dict[str, Any]:
+        """The facts as plain JSON values, without the pixels."""
+        box = self.box
+        place = self.placement
+        return {
+            "model": self.model,
+            "backend": str(place) if place else None,
+            "size": list(self.size),
+            "output_size": [int(self.alpha.shape[1]), int(self.alpha.shape[0])],
+            "box": [box.left, box.top, box.right, box.bottom] if box else None,
+            "coverage": round(self.coverage, 5),
+            "timings_ms": {name: round(value, 1) for name, value in self.timings.items()},
+            "notes": list(self.notes),
+        }
+
+    def _encode(self, rgb: Rgb, alpha: Alpha | None, kind: Format, quality: int | None) -> bytes:
+        return encode(
+            rgb, alpha, format=kind, quality=quality, icc=self.icc, exif=self.exif, dpi=self.dpi
+        )
