@@ -103,7 +103,7 @@ class Engine:
 
         chosen = (options or self.options).with_(**changes)
         clock = _Clock()
-        with _memory_errors():
+        with memory_errors():
             picture = self.read(source, bgr=bgr, options=chosen)
             backdrop = self._read_background(parse_background(chosen.background), chosen)
             clock.mark("decode")
@@ -134,13 +134,17 @@ class Engine:
         if isinstance(source, Picture):
             return source
         from cleancut.imaging import adopt, decode, files
+        from cleancut.imaging.metadata import check_size
 
         limit = (options or self.options).max_megapixels
-        if hasattr(source, "__array_interface__") and not hasattr(source, "getbands"):
-            return adopt.from_array(source, bgr=bgr)  # type: ignore[arg-type]
-        if hasattr(source, "getbands"):
-            return adopt.from_pil(source)  # type: ignore[arg-type]
-        return decode.decode(files.read_bytes(source), max_megapixels=limit)  # type: ignore[arg-type]
+        if hasattr(source, "getbands"):  # a PIL image, which may not be loaded yet
+            check_size(source.width, source.height, limit)
+            return adopt.from_pil(source)
+        if hasattr(source, "__array_interface__"):
+            picture = adopt.from_array(source, bgr=bgr)
+            check_size(picture.width, picture.height, limit)
+            return picture
+        return decode.decode(files.read_bytes(source), max_megapixels=limit)
 
     def model_for(self, options: Options) -> tuple[Model, tuple[str, ...]]:
         """The loaded model that ``options`` ask for, and notes on how it was chosen."""
@@ -223,7 +227,7 @@ class _Clock:
 
 
 @contextmanager
-def _memory_errors() -> Iterator[None]:
+def memory_errors() -> Iterator[None]:
     """Turn numpy's and OpenCV's out-of-memory errors into ``OutOfMemory``."""
     try:
         yield

@@ -104,13 +104,13 @@ def _cgroup_quota() -> float | None:
     quotas = []
     for folder in _cgroup_folders():
         try:
-            v2 = (folder / "cpu.max").read_text("ascii").split()
+            v2 = (folder / "cpu.max").read_text("utf-8").split()
             quotas.append(int(v2[0]) / int(v2[1]))
         except (OSError, ValueError, IndexError, ZeroDivisionError):
             pass  # "max", or not a version 2 group
         try:
-            quota = int((folder / "cpu.cfs_quota_us").read_text("ascii"))
-            period = int((folder / "cpu.cfs_period_us").read_text("ascii"))
+            quota = int((folder / "cpu.cfs_quota_us").read_text("utf-8"))
+            period = int((folder / "cpu.cfs_period_us").read_text("utf-8"))
             quotas.append(quota / period)
         except (OSError, ValueError, ZeroDivisionError):
             pass

@@ -7,9 +7,9 @@ second process then loads in 0.25 s instead of 0.85 s.
 from __future__ import annotations
 
 import hashlib
+import secrets
 import shutil
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -226,7 +226,8 @@ def _compile(
     try:
         cache_dir.mkdir(parents=True, exist_ok=True)
         _sweep(cache_dir, entry)
-        staging = Path(tempfile.mkdtemp(prefix=".compiling-", dir=cache_dir))
+        staging = cache_dir / f".compiling-{secrets.token_hex(8)}"
+        staging.mkdir()  # not mkdtemp, whose folders no other user of a shared cache may read
     except OSError:
         return _compile_into(core, path, target, config, wanted)
     try:
@@ -236,6 +237,9 @@ def _compile(
         except RuntimeError:  # a full disk, or the graph itself: the second try tells
             return _compile_into(core, path, target, config, wanted)
         with suppress(OSError):  # another process was first
+            readable = staging.stat().st_mode & 0o444
+            for blob in staging.iterdir():
+                blob.chmod(readable)
             staging.rename(entry)
         return compiled
     finally:

@@ -7,7 +7,6 @@ threads that spin save nothing and burn a core for each waiting request.
 
 from __future__ import annotations
 
-import ctypes
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -17,8 +16,9 @@ import numpy as np
 import onnxruntime
 
 from cleancut.backends.base import Device, Placement, Precision, Shape
+from cleancut.backends.elf import missing_libraries
 from cleancut.backends.faults import check_feeds, check_file, failed_run, one_line, pick_outputs
-from cleancut.backends.onnxfile import corrupt
+from cleancut.backends.onnxfile import corrupt, read_signature
 from cleancut.errors import BackendUnavailable, CleancutError
 
 if TYPE_CHECKING:
@@ -101,6 +101,7 @@ def open_session(
     runtime refuses the graph, ``OutOfMemory``.
     """
     path = check_file(path)
+    pick_outputs(outputs, read_signature(path).outputs)
     provider = _pick_provider(device, provider)
     _check_precision(provider, precision)
     if provider in ("CUDAExecutionProvider", TENSORRT):
@@ -116,8 +117,7 @@ def open_session(
     # ONNX Runtime drops a provider whose libraries do not load, and says so only in its log.
     actual = session.get_providers()[0]
     if actual != provider:
-        why = missing_library(provider) or "its libraries did not load"
-        raise BackendUnavailable(f"{provider} cannot be used: {why}", hint=_GPU_HINT)
+        raise _unusable(provider)
     placement = Placement("ort", "cpu" if provider == CPU else "gpu", precision, provider, reason)
     return OrtSession(session, placement, outputs)
 
@@ -199,14 +199,23 @@ def _check_precision(provider: str, precision: Precision) -> None:
 
 def _failed_load(error: Exception, path: Path, provider: str) -> CleancutError:
     kind = type(error).__name__
-    if kind in ("InvalidProtobuf", "InvalidGraph", "NoModel") and provider == CPU:
-        return corrupt(path)
-    if kind == "NoSuchFile":
+    if kind in ("InvalidProtobuf", "InvalidGraph", "NoModel", "NoSuchFile"):
         return corrupt(path)
     if provider != CPU and kind in ("EPFail", "RuntimeError", "ValueError"):
-        why = missing_library(provider) or one_line(error)
-        return BackendUnavailable(f"{provider} cannot be used: {why}", hint=_GPU_HINT)
+        return _unusable(provider, one_line(error))
     return failed_run(error, "ONNX Runtime")
+
+
+def _unusable(provider: str, why: str = "no device, or a driver that is too old") -> CleancutError:
+    missing = missing_library(provider)
+    hint = "run: nvidia-smi" if provider in ("CUDAExecutionProvider", TENSORRT) else _GPU_HINT
+    if "libcuda.so.1" in missing:
+        hint = "install the NVIDIA driver; run: nvidia-smi"
+    elif missing:
+        hint = "run: pip install 'onnxruntime-gpu[cuda,cudnn]'"
+        if provider == TENSORRT:
+            hint += " tensorrt"
+    return BackendUnavailable(f"{provider} cannot be used: {missing or why}", hint=hint)
 
 
 def _preload_cuda() -> None:
@@ -225,15 +234,11 @@ def _preload_cuda() -> None:
 
 
 def missing_library(provider: str) -> str:
-    """The loader's own words on why a provider's library cannot be loaded; empty if it can."""
+    """Which libraries a provider of the installed wheel needs and does not find; empty if none."""
     stem = {"CUDAExecutionProvider": "cuda", TENSORRT: "tensorrt", "ROCMExecutionProvider": "rocm"}
-    if provider not in stem or sys.platform not in ("linux", "win32"):
+    if provider not in stem or sys.platform != "linux":
         return ""
-    name = f"onnxruntime_providers_{stem[provider]}"
-    file = f"lib{name}.so" if sys.platform == "linux" else f"{name}.dll"
-    library = Path(onnxruntime.__file__).parent / "capi" / file
-    try:
-        ctypes.CDLL(str(library))
-    except OSError as error:
-        return one_line(error)
-    return ""
+    _preload_cuda()
+    name = f"libonnxruntime_providers_{stem[provider]}.so"
+    missing = missing_libraries(Path(onnxruntime.__file__).parent / "capi" / name)
+    return f"{', '.join(missing)} not found" if missing else ""

@@ -5,8 +5,7 @@ from __future__ import annotations
 import gc
 import hashlib
 import json
-import os
-import tempfile
+import secrets
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -152,13 +151,12 @@ def remember(
     text = json.dumps({"machine": fingerprint(), "placement": asdict(placement)}, indent=1)
     with suppress(OSError):
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=".placement-", dir=path.parent)
+        draft = path.with_name(f".{path.stem}-{secrets.token_hex(8)}")
         try:
-            with os.fdopen(handle, "w", encoding="utf-8") as file:
-                file.write(text)
-            Path(name).replace(path)
+            draft.write_text(text, "utf-8")
+            draft.replace(path)
         finally:
-            Path(name).unlink(missing_ok=True)
+            draft.unlink(missing_ok=True)
 
 
 def forget(key: str, candidates: Sequence[Placement], cache_dir: Path | None) -> None:

@@ -139,6 +139,10 @@ def _module(name: str) -> ModuleType:
         from cleancut.cli import doctor
 
         return doctor
+    if name == "demo":
+        from cleancut.cli import demo
+
+        return demo
     from cleancut.cli import bench
 
     return bench
@@ -148,5 +152,6 @@ COMMANDS = {
     "cut": "remove the background of pictures",
     "models": "list, pull, import, verify and remove models",
     "doctor": "what is installed, which backend each model runs on, what to mend",
+    "demo": "pull the default models and cut out two photographs",
     "bench": "measure start-up and speed, beside rembg",
 }

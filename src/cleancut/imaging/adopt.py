@@ -16,6 +16,7 @@ from cleancut.imaging.color import (
     grey_to_srgb,
     lab_to_srgb,
     profile_space,
+    strips,
 )
 from cleancut.imaging.metadata import MAX_ICC_BYTES, Header, orient, upright_exif
 from cleancut.imaging.picture import Picture
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 
 Samples = NDArray[np.uint8] | NDArray[np.uint16]
 
-_STRIP_ROWS = 1024
 _WIDEN = {"1": "L", "LA": "LA", "La": "LA", "RGBa": "RGBA", "RGBX": "RGB", "PA": "RGBA"}
 _WIDEN |= {"YCbCr": "RGB", "HSV": "RGB"}
 
@@ -58,7 +58,7 @@ def to_samples(array: NDArray[Any]) -> Samples:
     """Values of any accepted type as uint8 or uint16 of the same shape; ``BadArray`` if not."""
     if array.dtype == np.bool_:
         return array.astype(np.uint8) * np.uint8(255)
-    if array.dtype in (np.uint8, np.uint16):
+    if array.dtype.kind == "u" and array.dtype.itemsize <= 2:
         # Files hand over big-endian arrays too.
         return array.astype(array.dtype.newbyteorder("="), copy=False)
     if array.dtype.kind != "f":
@@ -85,13 +85,13 @@ def from_pil(image: Image.Image) -> Picture:
     """
     try:
         image.load()
-        info = image.info
-        exif, orientation = upright_exif(_bytes(info.get("exif")))
-        if exif is None and (tag := image.getexif().get(0x0112)) is not None:
-            orientation = tag if tag in range(1, 9) else 1
         notes = ("first_frame",) if getattr(image, "is_animated", False) else ()
     except Exception as error:  # a lazily opened file: whatever its plugin runs into
         raise UnreadableImage(f"the PIL image cannot be loaded: {error}") from error
+    info = image.info
+    exif, orientation = upright_exif(_bytes(info.get("exif")))
+    if exif is None:
+        orientation = _orientation(image)
     icc = _bytes(info.get("icc_profile"))
     header = Header(
         "pil" if not image.format else image.format.lower(),
@@ -104,6 +104,15 @@ def from_pil(image: Image.Image) -> Picture:
         notes=notes,
     )
     return from_pil_pixels(image, header)
+
+
+def _orientation(image: Image.Image) -> int:
+    """Orientation set through ``getexif()``, or of a file whose EXIF is no block of its own."""
+    try:
+        tag = image.getexif().get(0x0112, 1)
+    except Exception:  # broken EXIF never breaks a picture
+        return 1
+    return tag if isinstance(tag, int) and 1 <= tag <= 8 else 1
 
 
 def _bytes(value: object) -> bytes | None:
@@ -121,6 +130,9 @@ def _pair(value: object) -> tuple[float, float] | None:
 def from_pil_pixels(image: Image.Image, header: Header) -> Picture:
     """Picture of the pixels of ``image`` with what ``header`` says about them."""
     mode = image.mode
+    if image.info.get("transparency", 0) is None:  # Pillow trips over it
+        image = image.copy()
+        del image.info["transparency"]
     if mode == "CMYK":
         return _assemble_cmyk(image, header)
     if mode.startswith("I;16"):
@@ -153,9 +165,8 @@ def _copy(image: Image.Image) -> NDArray[np.uint8]:
     bands = len(image.getbands())
     shape = (image.height, image.width) if bands == 1 else (image.height, image.width, bands)
     pixels = np.empty(shape, np.uint8)
-    for top in range(0, image.height, _STRIP_ROWS):
-        bottom = min(top + _STRIP_ROWS, image.height)
-        pixels[top:bottom] = np.asarray(image.crop((0, top, image.width, bottom)))
+    for top, strip in strips(image):
+        pixels[top : top + strip.height] = np.asarray(strip)
     return pixels
 
 

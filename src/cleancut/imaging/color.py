@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Iterator
 from functools import lru_cache
 from typing import TYPE_CHECKING, Literal
 
@@ -26,7 +27,8 @@ _MODES: dict[Space, tuple[str, str]] = {
     "grey": ("I;16", "RGB"),
     "cmyk": ("CMYK", "RGB"),
 }
-_STRIP_ROWS = 512
+_FLAGS = ImageCms.Flags.BLACKPOINTCOMPENSATION
+_STRIP_PIXELS = 1 << 22
 
 
 def profile_space(icc: bytes) -> Space | None:
@@ -92,11 +94,20 @@ def grey_to_srgb(grey: NDArray[np.uint8] | NDArray[np.uint16], icc: bytes) -> Rg
 def cmyk_to_srgb(image: Image.Image, icc: bytes | None) -> NDArray[np.uint8]:
     """A PIL image of mode CMYK -> (H, W, 3) sRGB; without a profile by the plain formula."""
     rgb = np.empty((image.height, image.width, 3), np.uint8)
-    for top in range(0, image.height, _STRIP_ROWS):
-        strip = image.crop((0, top, image.width, min(top + _STRIP_ROWS, image.height)))
+    for top, strip in strips(image):
         converted = strip.convert("RGB") if icc is None else _convert(strip, icc)
-        rgb[top : top + _STRIP_ROWS] = np.asarray(converted)
+        rgb[top : top + strip.height] = np.asarray(converted)
     return rgb
+
+
+def strips(image: Image.Image) -> Iterator[tuple[int, Image.Image]]:
+    """(first row, strip) for all of ``image``: little enough at a time to be held twice over."""
+    rows = max(1, _STRIP_PIXELS // image.width)
+    if rows >= image.height:
+        yield 0, image
+        return
+    for top in range(0, image.height, rows):
+        yield top, image.crop((0, top, image.width, min(top + rows, image.height)))
 
 
 def lab_to_srgb(image: Image.Image) -> Image.Image:
@@ -108,9 +119,10 @@ def lab_to_srgb(image: Image.Image) -> Image.Image:
 
 def _apply(rgb: NDArray[np.uint8], icc: bytes) -> NDArray[np.uint8]:
     out = np.empty_like(rgb)
-    for top in range(0, rgb.shape[0], _STRIP_ROWS):
-        strip = Image.fromarray(np.ascontiguousarray(rgb[top : top + _STRIP_ROWS]))
-        out[top : top + _STRIP_ROWS] = np.asarray(_convert(strip, icc))
+    rows = max(1, _STRIP_PIXELS // rgb.shape[1])
+    for top in range(0, rgb.shape[0], rows):
+        strip = Image.fromarray(np.ascontiguousarray(rgb[top : top + rows]))
+        out[top : top + rows] = np.asarray(_convert(strip, icc))
     return out
 
 
@@ -136,7 +148,7 @@ def _transform(icc: bytes) -> tuple[Space, ImageCms.ImageCmsTransform] | None:
             ImageCms.createProfile("sRGB"),
             *_MODES[space],
             renderingIntent=ImageCms.Intent.RELATIVE_COLORIMETRIC,
-            flags=ImageCms.Flags.BLACKPOINTCOMPENSATION,
+            flags=_FLAGS | (ImageCms.Flags.NOOPTIMIZE if space == "grey" else 0),
         )
     except (OSError, ValueError, TypeError, ImageCms.PyCMSError):
         return None

@@ -65,14 +65,14 @@ def decode(data: bytes, *, max_megapixels: float = DEFAULT_MAX_MEGAPIXELS) -> Pi
 
 
 def _decode_jpeg(data: bytes, max_megapixels: float) -> Picture:
-    header, complete = read_jpeg(data)
+    header = read_jpeg(data)
     check_size(header.width, header.height, max_megapixels)
     if header.channels == 4:
         from PIL import JpegImagePlugin
 
         # Pillow takes CMYK as Adobe writes it, inverted, which is how all of them are found.
         return from_pil_pixels(JpegImagePlugin.JpegImageFile(io.BytesIO(data)), header)
-    rgb = decode_rgb(data, header, complete)
+    rgb = decode_rgb(data, header)
     return assemble(header, rgb[..., 0] if header.channels == 1 and header.icc else rgb)
 
 
@@ -80,15 +80,24 @@ def _decode_png(data: bytes, max_megapixels: float) -> Picture:
     png = read_png(data)
     header = png.header
     check_size(header.width, header.height, max_megapixels)
-    if not png.is_direct:
+    key = png.transparency
+    samples: Any
+    if png.is_direct:
+        samples = decode_png(png)
+        if png.colour_type == 4:
+            samples = samples[..., [0, 3]]
+    else:
         from PIL import PngImagePlugin
 
-        plain = io.BytesIO(png.stripped(keep_transparency=True))
-        return from_pil_pixels(PngImagePlugin.PngImageFile(plain), header)
-    samples = decode_png(png)
-    if png.colour_type == 4:
-        samples = samples[..., [0, 3]]
-    key = png.transparency
+        palette = png.colour_type == 3
+        plain = io.BytesIO(png.stripped(keep_transparency=palette))
+        image = PngImagePlugin.PngImageFile(plain)
+        if palette:
+            return from_pil_pixels(image, header)
+        samples = np.asarray(image.convert("L"))
+        if key is not None:  # the key counts in stored steps, the samples are stretched to 255
+            step = 255 // (2**header.bits - 1)
+            key = (int.from_bytes(key, "big") * step % 65536).to_bytes(2, "big")
     if key is not None and png.colour_type in (0, 2) and len(key) == 2 * header.channels:
         samples = _with_key(samples, np.frombuffer(key, ">u2").astype(samples.dtype)[::-1])
     return assemble(header, samples, bgr=True)

@@ -97,9 +97,9 @@ def encode(
     """A picture file of ``rgb`` (H, W, 3) and straight ``alpha`` (H, W) in [0, 1] or None.
 
     ``format``: png, webp, jpg, avif or tiff. ``quality`` 1..100 is for webp (default 90; 100 is
-    lossless), jpg (92) and avif (80). ``compress`` is for png and tiff: "small" takes ten times as long
-    for a fifth less. ``sixteen_bit`` None means: where ``rgb`` is uint16 and the format is png or
-    tiff. ``exif`` starts with the TIFF header; WebP and AVIF have no place for ``dpi``.
+    lossless), jpg (92) and avif (80). ``compress`` is for png and tiff: "small" takes four to ten
+    times as long for a fifth less. ``sixteen_bit`` None means: where ``rgb`` is uint16 and the
+    format is png or tiff. ``exif`` starts with the TIFF header; WebP and AVIF have no place for ``dpi``.
 
     Raises ``BadOption`` (alpha in jpg, 16 bits or a size the format cannot hold),
     ``UnsupportedFormat``, ``BadArray``, ``OutOfMemory``.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import struct
 from dataclasses import dataclass
 
@@ -32,14 +31,14 @@ class _Found:
     complete: bool = False
 
 
-def read_header(data: bytes) -> tuple[Header, bool]:
-    """Header of the first picture in ``data`` and whether its end marker was found.
+def read_header(data: bytes) -> Header:
+    """Header of the first picture in ``data``; of a multi-picture file (MPO) the main one.
 
-    Of a multi-picture file (MPO) that is the main picture. Raises ``UnreadableImage`` when the
-    file ends before any pixels, ``UnsupportedFormat`` for lossless or 12-bit JPEG.
+    Raises ``UnreadableImage`` if its end marker is missing, which is so for every file that was
+    cut off, also if zeros follow; ``UnsupportedFormat`` for lossless or 12-bit JPEG.
     """
     found = _walk(data)
-    if found.frame is None:
+    if found.frame is None or not found.complete:
         raise UnreadableImage(TRUNCATED, hint=TRUNCATED_HINT)
     marker, bits, height, width, channels = found.frame
     if marker in _LOSSLESS or bits != 8 or channels not in (1, 3, 4):
@@ -48,7 +47,7 @@ def read_header(data: bytes) -> tuple[Header, bool]:
             hint="save it as ordinary 8-bit JPEG or as PNG",
         )
     exif, orientation = upright_exif(found.exif)
-    header = Header(
+    return Header(
         "jpeg",
         width,
         height,
@@ -59,7 +58,6 @@ def read_header(data: bytes) -> tuple[Header, bool]:
         exif=exif,
         dpi=found.dpi,
     )
-    return header, found.complete
 
 
 def _walk(data: bytes) -> _Found:
@@ -99,7 +97,8 @@ def _markers(data: bytes) -> NDArray[np.intp]:
     raw = np.frombuffer(data, np.uint8)
     at = np.flatnonzero(raw[:-1] == 0xFF)
     code = raw[at + 1]
-    return at[(code != 0x00) & (code != 0xFF) & ((code < 0xD0) | (code > 0xD7))]
+    ends: NDArray[np.intp] = at[(code != 0x00) & (code != 0xFF) & ((code < 0xD0) | (code > 0xD7))]
+    return ends
 
 
 def _segment(found: _Found, marker: int, body: bytes) -> None:
@@ -125,28 +124,17 @@ def _join_icc(found: _Found) -> bytes | None:
     return icc if len(icc) <= MAX_ICC_BYTES else None
 
 
-def decode_rgb(data: bytes, header: Header, complete: bool) -> NDArray[np.uint8]:
+def decode_rgb(data: bytes, header: Header) -> NDArray[np.uint8]:
     """Stored pixels of a grey or colour JPEG, (H, W, 3), not yet upright.
 
-    OpenCV is half the time and a third of the memory of Pillow, but fills what is missing; so a
-    file without an end marker goes through Pillow, which does not.
+    OpenCV takes half the time and a third of the memory of Pillow. It fills what is missing, so
+    only files whose end marker was found may come here. Bits damaged in the middle pass, as in
+    every viewer (libjpeg then writes a line of its own to stderr).
     """
-    if not complete:
-        # An interrupted copy often leaves zeros, which a decoder takes for pixels.
-        return _decode_strictly(data.rstrip(b"\0"))
     flags = cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION
     rgb = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
     if rgb is None or rgb.shape != (header.height, header.width, 3):
-        return _decode_strictly(data)
+        raise UnreadableImage(
+            "the JPEG is damaged: its pixels cannot be decoded", hint=TRUNCATED_HINT
+        )
     return rgb  # type: ignore[return-value]
-
-
-def _decode_strictly(data: bytes) -> NDArray[np.uint8]:
-    from PIL import JpegImagePlugin
-
-    try:
-        image = JpegImagePlugin.JpegImageFile(io.BytesIO(data)).convert("RGB")
-        return np.array(image)
-    except Exception as error:  # Pillow's plugins raise whatever their parsing runs into
-        message = TRUNCATED if "truncated" in str(error) else f"the JPEG is damaged: {error}"
-        raise UnreadableImage(message, hint=TRUNCATED_HINT) from error

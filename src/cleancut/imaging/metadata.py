@@ -111,7 +111,7 @@ def per_inch(x: float, y: float, *, unit: str) -> tuple[float, float] | None:
     dpi = (x * scale, y * scale)
     if not all(0.1 < value < 1e5 for value in dpi):
         return None
-    # 300 dpi is stored as 11811 pixels per metre, which reads back as 299.9994.
+    # 150 dpi is stored as 5906 pixels per metre, which reads back as 150.012.
     return tuple(  # type: ignore[return-value]
-        float(round(value)) if abs(value - round(value)) < 0.01 else value for value in dpi
+        float(round(value)) if abs(value - round(value)) < 0.0128 else value for value in dpi
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import codecs
+
 from cleancut.errors import UnreadableImage, UnsupportedFormat
 
 _HEIC_BRANDS = {b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"hevm", b"hevs"}
@@ -123,7 +125,8 @@ def _is_text(sample: bytes) -> bool:
     if b"\0" in sample:
         return False
     try:
-        sample[: max(1, len(sample) - 3)].decode("utf-8")
+        # Incremental, because the sample may end within a character.
+        codecs.getincrementaldecoder("utf-8")().decode(sample)
     except UnicodeDecodeError:
         return False
     return sum(byte < 32 and byte not in b"\t\r\n\f\x1b" for byte in sample) == 0

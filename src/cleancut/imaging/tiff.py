@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import logging
+import struct
 import threading
 import warnings
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ import numpy as np
 import tifffile
 from numpy.typing import NDArray
 
-from cleancut.errors import CleancutError, UnreadableImage, UnsupportedFormat
+from cleancut.errors import CleancutError, ImageTooLarge, UnreadableImage, UnsupportedFormat
 from cleancut.imaging.adopt import Samples, assemble, from_pil_pixels, to_samples
 from cleancut.imaging.jpeg import TRUNCATED, TRUNCATED_HINT
 from cleancut.imaging.metadata import MAX_ICC_BYTES, Header, check_size, per_inch, upright_exif
@@ -135,7 +136,7 @@ def _samples(data: bytes, page: Any, header: Header, layout: _Layout) -> Samples
         if layout.kind == "f":
             stored = to_samples(stored)
     elif layout.kind == "u" and header.bits == 16 and not layout.planar:
-        stored = _decode_with_opencv(data, header)
+        stored = _decode_with_opencv(_without_orientation(data, page), header)
     else:
         return None
     if stored.shape[:2] != (header.height, header.width):
@@ -145,6 +146,16 @@ def _samples(data: bytes, page: Any, header: Header, layout: _Layout) -> Samples
     if stored.ndim == 3:
         stored = stored[..., 0] if wanted == 1 else stored[..., :wanted]
     return np.ascontiguousarray(stored.astype(stored.dtype.newbyteorder("="), copy=False))
+
+
+def _without_orientation(data: bytes, page: Any) -> bytes:
+    """The same file marked as upright: OpenCV would turn the pixels, some of eight ways wrongly."""
+    tag = page.tags.get(274)
+    if tag is None:
+        return data
+    patched = bytearray(data)
+    struct.pack_into(page.parent.byteorder + "H", patched, tag.valueoffset, 1)
+    return bytes(patched)
 
 
 def _decode_with_opencv(data: bytes, header: Header) -> NDArray[np.uint16]:
@@ -186,7 +197,7 @@ def _unpremultiply(samples: Samples) -> Samples:
 
 
 def _decode_with_pillow(data: bytes, header: Header) -> Picture:
-    from PIL import TiffImagePlugin
+    from PIL import Image, TiffImagePlugin
 
     try:
         with _warnings_lock, warnings.catch_warnings():
@@ -195,6 +206,11 @@ def _decode_with_pillow(data: bytes, header: Header) -> Picture:
             image.load()  # turns it upright by itself
     except MemoryError:
         raise
+    except Image.DecompressionBombError as error:
+        raise ImageTooLarge(
+            f"{header.width} x {header.height} pixels are too many for this kind of TIFF",
+            hint="save it as 8- or 16-bit RGB without compression, or shrink it",
+        ) from error
     except Exception as error:  # Pillow's plugins raise whatever their parsing runs into
         raise UnreadableImage(
             f"this TIFF cannot be decoded: {error}", hint="save it as ordinary RGB TIFF or PNG"

@@ -14,7 +14,10 @@ from numpy.typing import NDArray
 from PIL import Image, TiffImagePlugin
 
 _TEXT_TAGS = (270, 271, 272, 305, 306, 315, 33432)
-_DIRECTORIES = (34665, 34853)  # EXIF, GPS
+#: EXIF and GPS. tifffile refuses to write these tags, so each is written under the number before
+#: it, which keeps the directory sorted, and renamed afterwards.
+_DIRECTORIES = (34665, 34853)
+_LONG = 4
 _STRIP_BYTES = 1 << 20
 
 _Tag = tuple[int, str, int, Any, bool]
@@ -80,7 +83,7 @@ def _read_exif(block: bytes | None) -> _Kept:
             for tag in _DIRECTORIES:
                 if entries := dict(exif.get_ifd(tag)):
                     kept.directories[tag] = entries
-                    kept.tags.append((tag, "I", 1, 0, True))
+                    kept.tags.append((tag - 1, "I", 1, 0, True))
     except (SyntaxError, ValueError, TypeError, KeyError, OSError, struct.error):
         return _Kept()
     return kept
@@ -92,7 +95,7 @@ def _append_directories(out: io.BytesIO, directories: dict[int, dict[int, Any]])
         return
     with tifffile.TiffFile(io.BytesIO(out.getbuffer())) as file:
         tags: Any = file.pages[0].tags  # type: ignore[union-attr]
-        places = {tag: int(tags[tag].valueoffset) for tag in directories}
+        places = {tag: int(tags[tag - 1].offset) for tag in directories}
     for tag, entries in directories.items():
         offset = (out.seek(0, io.SEEK_END) + 1) & ~1
         directory = TiffImagePlugin.ImageFileDirectory_v2(ifh=b"II*\0\0\0\0\0")
@@ -101,4 +104,4 @@ def _append_directories(out: io.BytesIO, directories: dict[int, dict[int, Any]])
         out.seek(offset)
         out.write(directory.tobytes(offset))
         out.seek(places[tag])
-        out.write(struct.pack("<I", offset))
+        out.write(struct.pack("<HHII", tag, _LONG, 1, offset))

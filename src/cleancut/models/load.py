@@ -16,9 +16,10 @@ from cleancut.weights.resolve import resolve
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from cleancut.arrays import Tensor
-    from cleancut.backends.base import Session
+    from cleancut.backends.base import Placement, Session
     from cleancut.catalog import ModelSpec
     from cleancut.models.base import Model
     from cleancut.options import BackendChoice, DeviceChoice, PrecisionChoice
@@ -64,22 +65,31 @@ def open_session(spec: ModelSpec, placing: Placing) -> Session:
     found = resolve(spec)
     signature = read_signature(found.path)
     cache = cache_folder()
-    candidates = select.candidates(
-        backend=placing.backend,
-        device=placing.device,
-        precision=placing.precision,
-        bf16_ok=spec.bf16,
-        cache_dir=cache,
-    )
     return select.open_best(
         found.path,
         key=found.sha256,
-        candidates=candidates,
+        candidates=_candidates(spec, placing, cache),
         sample=lambda: _sample(spec, signature.inputs),
         outputs=_outputs(spec, signature.outputs),
         cache_dir=cache,
         threads=placing.threads,
         probe=placing.probe,
+    )
+
+
+def forget_choice(spec: ModelSpec) -> None:
+    """Forget which backend was measured fastest for ``spec``, so that the next load measures."""
+    cache = cache_folder()
+    select.forget(resolve(spec).sha256, _candidates(spec, Placing(), cache), cache)
+
+
+def _candidates(spec: ModelSpec, placing: Placing, cache: Path) -> list[Placement]:
+    return select.candidates(
+        backend=placing.backend,
+        device=placing.device,
+        precision=placing.precision,
+        bf16_ok=spec.bf16,
+        cache_dir=cache,
     )
 
 

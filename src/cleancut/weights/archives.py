@@ -141,8 +141,8 @@ def _members(tarball: Path) -> Iterator[tuple[tarfile.TarInfo, Read]]:
 
             for member in archive:
                 yield member, read
+                # tarfile would keep every header in memory
                 archive.members.clear()  # type: ignore[attr-defined, unused-ignore]
-                # (tarfile would keep every header)
     except (*_BROKEN, gzip.BadGzipFile) as error:
         raise WeightsCorrupt(f"{tarball.name} is not a sound package ({error})") from error
 

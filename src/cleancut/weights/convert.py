@@ -172,7 +172,14 @@ def _in_own_process(kind: str, arguments: list[str], timeout_s: float) -> dict[s
         "TF_CPP_MIN_LOG_LEVEL": "3",
         "CUDA_VISIBLE_DEVICES": "",
     }
-    command = [sys.executable, "-m", __spec__.name if __spec__ else __name__, kind, *arguments]
+    command = [
+        sys.executable,
+        "-P",
+        "-m",
+        __spec__.name if __spec__ else __name__,
+        kind,
+        *arguments,
+    ]
     try:
         done = subprocess.run(
             command,

@@ -67,6 +67,7 @@ class HttpsOnly(urllib.request.HTTPRedirectHandler):
     ) -> urllib.request.Request | None:
         """Refuse to leave https; the answer may come from anyone on the way."""
         if urllib.parse.urlsplit(newurl).scheme != "https":
+            fp.close()
             raise DownloadFailed(f"redirected to {plain_url(newurl)}, which is not https")
         return super().redirect_request(req, fp, code, msg, headers, newurl)
 

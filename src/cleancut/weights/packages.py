@@ -119,7 +119,8 @@ def _npm_pack(package: str, folder: Path, progress: Progress | None) -> Path:
     empty.mkdir()  # no package.json, no .npmrc of a project
     command = [npm, "pack", package, "--pack-destination", str(out)]
     command += ["--ignore-scripts", "--no-audit", "--no-fund", "--no-update-notifier"]
-    command += ["--loglevel=error", "--fetch-retries=1", "--fetch-timeout=60000"]
+    command += ["--loglevel=error", "--fetch-timeout=60000", "--fetch-retries=2"]
+    command += ["--fetch-retry-mintimeout=300", "--fetch-retry-maxtimeout=2000"]
     watched = _npm_scratch(npm, empty)
     _run(command, empty, dict(os.environ), watched, package, progress)
     return _only_file(out, ".tgz", package)
@@ -236,21 +237,32 @@ def _only_file(folder: Path, suffix: str, name: str) -> Path:
     return files[0]
 
 
+#: words in a client's output -> the reason in ours; the first that occurs is taken
+_REASONS = (
+    (("No module named pip",), "pip is not installed"),
+    (("No space left", "ENOSPC"), "no space left on the disk"),
+    (
+        ("NameResolutionError", "ENOTFOUND", "EAI_AGAIN"),
+        "the registry's host name does not resolve",
+    ),
+    (("ProxyError", "Tunnel connection failed", "E407"), "the proxy said no"),
+    (("CERTIFICATE", "_CERT_", "SSLCertVerif"), "the registry's certificate is not trusted"),
+    (
+        ("NewConnectionError", "ECONNREFUSED", "Timeout", "ETIMEDOUT"),
+        "the registry does not answer",
+    ),
+    (("E404", "ETARGET", "No matching distribution"), "the registry does not have it"),
+)
 _SAID = re.compile(r"^(?:ERROR:|npm (?:error|ERR!)(?: code)?)\s*(.+)$")
 _ADDRESS = re.compile(r"\b[a-z][a-z0-9+.-]*://\S+")
 
 
 def _reason(log: Path, status: int) -> str:
-    """The client's own words, shortened, without addresses (they may carry credentials)."""
+    """Why a client failed, in a few words, without addresses (they may carry credentials)."""
     text = log.read_bytes()[-65536:].decode("utf-8", "replace")
+    for words, reason in _REASONS:
+        if any(word in text for word in words):
+            return reason
     said = [match[1] for line in text.splitlines() if (match := _SAID.match(line.strip()))]
-    if any("ENOTFOUND" in line or "EAI_AGAIN" in line for line in said):
-        return "the registry's host name does not resolve"
-    if any("E404" in line or "No matching distribution" in line for line in said):
-        return "the registry does not have it"
-    if any("No space left" in line or "ENOSPC" in line for line in said):
-        return "no space left on the disk"
-    if "No module named pip" in text:
-        return "pip is not installed"
     line = _ADDRESS.sub("(address)", said[0]) if said else f"ended with status {status}"
     return line[:120]

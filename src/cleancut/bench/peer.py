@@ -1,0 +1,135 @@
+"""rembg in an environment of its own, with our weights: both sides run the same network."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from cleancut.errors import MissingDependency
+
+VERSION = "2.0.86"
+REQUIREMENT = f"rembg[cpu,cli]=={VERSION}"
+#: Catalog id -> rembg's name of the same network; its file is the name with .onnx.
+NAMES = {"isnet": "isnet-general-use", "u2netp": "u2netp"}
+
+_INSTALL_TIMEOUT_S = 1800
+#: gradio comes only with [cli], without which ``rembg --help`` ends with an error.
+_ASKED = ("rembg", "gradio", "onnxruntime", "numba", "numpy", "pillow")
+_ASK = """
+import json, sys
+from importlib.metadata import PackageNotFoundError, version
+found = {}
+for name in sys.argv[1:]:
+    try:
+        found[name] = version(name)
+    except PackageNotFoundError:
+        pass
+print(json.dumps(found))
+"""
+
+Run = Callable[[list[str], float], str]
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """An environment that holds rembg: its interpreter, its command, versions of what matters."""
+
+    python: Path
+    command: Path
+    versions: Mapping[str, str]
+
+
+def prepare(folder: Path, *, tell: Callable[[str], None], run: Run | None = None) -> Peer:
+    """The environment in ``folder``, made and filled with rembg if it is not there.
+
+    ``run(argv, timeout_s)`` runs a command and returns its stdout; a seam. Raises
+    ``MissingDependency`` with the reason if rembg cannot be had.
+    """
+    run = run or _run
+    programs = folder / ("Scripts" if sys.platform == "win32" else "bin")
+    suffix = ".exe" if sys.platform == "win32" else ""
+    python, command = programs / f"python{suffix}", programs / f"rembg{suffix}"
+    if not python.exists():
+        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+            raise MissingDependency(
+                f"{folder} is not a virtual environment", hint="give another folder: --peer-venv"
+            )
+        tell(f"making {folder}")
+        _step([sys.executable, "-m", "venv", str(folder)], folder, run)
+    versions = _versions(python, folder, run)
+    there = versions.get("rembg")
+    if there is not None and there != VERSION:
+        raise MissingDependency(
+            f"{folder} holds rembg {there}, not {VERSION}", hint="give another folder: --peer-venv"
+        )
+    if there is None or "gradio" not in versions or not command.exists():
+        tell(f"installing {REQUIREMENT} into {folder}")
+        quiet = ["--quiet", "--no-input", "--disable-pip-version-check"]
+        _step([str(python), "-m", "pip", "install", *quiet, REQUIREMENT], folder, run)
+        versions = _versions(python, folder, run)
+    if versions.get("rembg") != VERSION or not command.exists():
+        raise MissingDependency(
+            f"{REQUIREMENT} is not complete in {folder}", hint=f"delete {folder} and run again"
+        )
+    return Peer(python, command, versions)
+
+
+def lend_weights(weights: Mapping[str, Path], home: Path) -> None:
+    """Put our verified files where rembg looks (``U2NET_HOME``), under its own names.
+
+    rembg takes a file that is there as it is, without hashing. Linked where the disk allows it.
+    """
+    home.mkdir(parents=True, exist_ok=True)
+    for model, path in weights.items():
+        target = home / f"{NAMES[model]}.onnx"
+        target.unlink(missing_ok=True)
+        for place in (os.link, os.symlink, shutil.copyfile):
+            try:
+                place(path.resolve(), target)
+                break
+            except OSError:
+                if place is shutil.copyfile:
+                    raise
+
+
+def _versions(python: Path, folder: Path, run: Run) -> dict[str, str]:
+    said = _step([str(python), "-c", _ASK, *_ASKED], folder, run)
+    found: dict[str, str] = json.loads(said)
+    return found
+
+
+def _step(argv: list[str], folder: Path, run: Run) -> str:
+    try:
+        return run(argv, _INSTALL_TIMEOUT_S)
+    except subprocess.CalledProcessError as error:
+        said = str(error.stderr or error.stdout or "").strip().splitlines()
+        errors = [line for line in said if line.startswith("ERROR:")] or said[-1:]
+        reason = errors[0] if errors else f"status {error.returncode}"
+    except subprocess.TimeoutExpired:
+        reason = "it took too long"
+    except OSError as error:
+        reason = str(error)
+    raise MissingDependency(
+        f"rembg {VERSION} cannot be prepared in {folder}: {reason[:200]}",
+        hint=f"delete {folder} and run again, or give --peer-venv",
+    )
+
+
+def _run(argv: list[str], timeout_s: float) -> str:
+    env = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+    done = subprocess.run(
+        argv,
+        env=env,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=timeout_s,
+        check=True,
+    )
+    return done.stdout

@@ -1,0 +1,140 @@
+"""One table of both sides: Markdown, which a terminal shows well too, and JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from cleancut.bench.measure import Figure
+from cleancut.errors import BadOption, InputNotFound
+
+BEGIN = "<!-- bench start: begin -->"
+END = "<!-- bench start: end -->"
+_HEAD = ("metric", "rembg", "cleancut", "ratio", "target", "met?")
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One metric of both sides; less is better.
+
+    ``unit`` is "s", "MB" or "" for a count. ``target`` is what cleancut's median must not exceed,
+    None where nothing was promised.
+    """
+
+    number: int
+    metric: str
+    unit: str
+    rembg: Figure | None
+    cleancut: Figure | None
+    target: float | None = None
+
+    @property
+    def ratio(self) -> float | None:
+        """rembg's median over ours: how many times less we need."""
+        if self.rembg is None or self.cleancut is None or self.cleancut.median == 0:
+            return None
+        return self.rembg.median / self.cleancut.median
+
+    @property
+    def met(self) -> bool | None:
+        """Whether our median reaches the target; None without a target or a figure."""
+        if self.target is None or self.cleancut is None:
+            return None
+        return self.cleancut.median <= self.target
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What one run of the benchmark found."""
+
+    date: str
+    runs: int
+    machine: str
+    software: tuple[str, ...]
+    rows: tuple[Row, ...]
+    notes: tuple[str, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything as plain JSON values, each single measurement included."""
+        rows = []
+        for row in self.rows:
+            facts = {**asdict(row), "ratio": row.ratio, "met": row.met}
+            for side, figure in (("rembg", row.rembg), ("cleancut", row.cleancut)):
+                if figure is not None:
+                    facts[side] |= {"median": figure.median, "min": figure.minimum}
+            rows.append(facts)
+        return {**asdict(self), "rows": rows}
+
+
+def to_markdown(report: Report) -> str:
+    """The report as Markdown, its table's columns aligned."""
+    cells = [
+        (
+            f"{row.number}. {row.metric}",
+            _shown(row.rembg, row.unit),
+            _shown(row.cleancut, row.unit),
+            "" if row.ratio is None else f"{row.ratio:.1f}x",
+            "" if row.target is None else _target(row.target, row.unit),
+            {None: "", True: "yes", False: "NO"}[row.met],
+        )
+        for row in report.rows
+    ]
+    lines = [
+        f"{report.date}, {report.machine}. Median of up to {report.runs} runs a side, taken in"
+        " turns, (best).",
+        "",
+        *_table(_HEAD, cells),
+        "",
+        *(f"- {line}" for line in (*report.software, *report.notes)),
+    ]
+    return "\n".join(lines)
+
+
+def write_block(path: Path, text: str) -> None:
+    """Replace what stands between the two markers of the document at ``path``.
+
+    Raises ``InputNotFound``, ``BadOption`` if the markers are missing, ``OutputNotWritable``.
+    """
+    from cleancut.imaging.files import write_atomic
+
+    try:
+        document = path.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputNotFound(f"{path} cannot be read as text", hint="check the path") from error
+    if document.count(BEGIN) != 1 or document.count(END) != 1:
+        raise BadOption(
+            f"{path} has no single block for the results", hint=f"add lines {BEGIN} and {END}"
+        )
+    before, _, rest = document.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not end:
+        raise BadOption(f"{path}: the end marker stands before the begin marker")
+    write_atomic(path, f"{before}{BEGIN}\n{text}\n{END}{after}".encode())
+
+
+def _shown(figure: Figure | None, unit: str) -> str:
+    if figure is None:
+        return "not measured"
+    if unit == "":
+        return f"{figure.median:.0f}"
+    digits = 0 if unit == "MB" else 2 if figure.median >= 0.2 else 3
+    text = f"{figure.median:.{digits}f} {unit}"
+    return text if len(figure.values) == 1 else f"{text} ({figure.minimum:.{digits}f})"
+
+
+def _target(target: float, unit: str) -> str:
+    return "none" if unit == "" and target == 0 else f"<= {target:g} {unit}".strip()
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    widths = [max(len(row[i]) for row in [head, *rows]) for i in range(len(head))]
+
+    def line(cells: Sequence[str]) -> str:
+        padded = [cells[0].ljust(widths[0])]
+        padded += [cell.rjust(width) for cell, width in zip(cells[1:], widths[1:], strict=True)]
+        return f"| {' | '.join(padded)} |"
+
+    rule = ["-" * widths[0], *("-" * (width - 1) + ":" for width in widths[1:])]
+    return [line(head), f"| {' | '.join(rule)} |", *(line(row) for row in rows)]

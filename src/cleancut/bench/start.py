@@ -1,0 +1,132 @@
+"""``bench start``: start-up and speed of rembg and cleancut, side by side, in one run."""
+
+from __future__ import annotations
+
+import platform
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from cleancut import __version__
+from cleancut.backends.machine import cpu_limit, cpu_model
+from cleancut.bench import peer as rembg_peer
+from cleancut.bench.pictures import NOISE_SIGMA, fetch_demo_pictures, make_photo
+from cleancut.bench.report import Report, Row
+from cleancut.bench.rows import MEASUREMENTS, Bench
+from cleancut.bench.sides import Side, our_side, rembg_side
+from cleancut.catalog import find
+from cleancut.errors import BadOption, MissingDependency
+from cleancut.weights.folders import cache_folder
+from cleancut.weights.resolve import resolve
+
+_OURS = ("onnxruntime", "openvino", "opencv-python-headless", "numpy", "pillow")
+SMALL_MP, LARGE_MP = 0.7, 12.0
+
+Tell = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What to measure.
+
+    ``only`` holds numbers of measurements (empty: all), ``image`` is the photograph to use (None: a
+    demo picture), ``peer_venv`` where rembg is or will be installed, None to leave it out.
+    """
+
+    runs: int = 5
+    only: frozenset[int] = frozenset()
+    image: Path | None = None
+    peer_venv: Path | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be measured (``BadOption``)."""
+        if self.runs < 1:
+            raise BadOption(f"{self.runs} runs measure nothing", hint="give --runs 1 or more")
+        if unknown := sorted(self.only - MEASUREMENTS.keys()):
+            known = ", ".join(map(str, MEASUREMENTS))
+            raise BadOption(f"there is no measurement {unknown[0]}", hint=f"one of: {known}")
+
+
+def start(plan: Plan, tell: Tell) -> Report:
+    """Measure both sides; ``tell`` hears what is being done, one line at a time.
+
+    Where rembg cannot be had its side stays empty and a note says why. Raises ``WeightsMissing``,
+    ``DownloadFailed`` and what reading ``plan.image`` raises.
+    """
+    weights = {model: resolve(find(model)).path for model in rembg_peer.NAMES}
+    source = plan.image or fetch_demo_pictures(cache_folder() / "demo-pictures")[0]
+    notes: list[str] = []
+    rows: list[Row] = []
+    with tempfile.TemporaryDirectory(prefix="cleancut-bench-") as folder:
+        work = Path(folder)
+        tell("making the pictures")
+        small = make_photo(source, SMALL_MP, work / "small.jpg")
+        large = make_photo(source, LARGE_MP, work / "large.jpg")
+        notes.append(_about(source, small, large, given=plan.image is not None))
+        ours = our_side(weights, work)
+        theirs, about_rembg = _rembg(plan, weights, work, tell)
+        sides: dict[str, Side] = {"rembg": theirs} if theirs else {}
+        sides["cleancut"] = ours
+        tell("cleancut measures its backends")
+        ours.run("models", "pull", *weights)
+        bench = Bench(sides, plan.runs, work, small, large, notes)
+        for number, measurement in MEASUREMENTS.items():
+            if not plan.only or number in plan.only:
+                tell(f"{number}. {(measurement.__doc__ or '').partition(' ')[2]}")
+                rows += measurement(bench)
+    return Report(
+        date=datetime.now(UTC).date().isoformat(),
+        runs=plan.runs,
+        machine=f"{cpu_model()}, {cpu_limit()} cores",
+        software=(_our_software(), about_rembg),
+        rows=tuple(rows),
+        notes=tuple(notes),
+    )
+
+
+def numbers(text: str) -> frozenset[int]:
+    """The set {1, 3} of "1,3"; ``BadOption`` for anything that is no list of numbers."""
+    try:
+        return frozenset(int(word) for word in text.split(",") if word.strip())
+    except ValueError as error:
+        raise BadOption(
+            f"{text!r} is not a list of numbers", hint="write it like: --only 1,3"
+        ) from error
+
+
+def _rembg(plan: Plan, weights: dict[str, Path], work: Path, tell: Tell) -> tuple[Side | None, str]:
+    """rembg's side and a line about it; None and the reason where it cannot be had."""
+    if plan.peer_venv is None:
+        return None, "rembg: left out, as asked"
+    try:
+        peer = rembg_peer.prepare(plan.peer_venv.absolute(), tell=tell)
+    except MissingDependency as error:
+        return None, f"rembg: not measured, since {error.message}"
+    rembg_peer.lend_weights(weights, work / "rembg")
+    versions = ", ".join(f"{name} {number}" for name, number in peer.versions.items())
+    return rembg_side(peer, work / "rembg"), (
+        f"rembg: {versions}; it runs the very weight files that cleancut runs"
+    )
+
+
+def _our_software() -> str:
+    found = []
+    for name in _OURS:
+        try:
+            found.append(f"{name} {version(name)}")
+        except PackageNotFoundError:
+            continue
+    python = f"Python {platform.python_version()} for both sides, {platform.system()}"
+    return f"cleancut {__version__}: {', '.join(found)}; {python}"
+
+
+def _about(source: Path, small: Path, large: Path, *, given: bool) -> str:
+    name = "a picture of the user's" if given else f"scikit-image's {source.name}"
+    sizes = [f"{path.stat().st_size / 1e6:.2f} MB" for path in (small, large)]
+    return (
+        f"picture: {name}, resampled to {SMALL_MP:g} and {LARGE_MP:g} megapixels, with noise of"
+        f" sigma {NOISE_SIGMA:g} where enlarged: JPEGs of {sizes[0]} and {sizes[1]}"
+    )

@@ -1,0 +1,47 @@
+"""Progress of downloads on stderr: a bar on a terminal, a line now and then elsewhere."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+Report = Callable[[int, int | None, str], None]
+#: Seconds between two lines where there is no terminal.
+LINE_EVERY_S = 5.0
+
+
+@contextmanager
+def byte_progress() -> Iterator[Report]:
+    """A callback ``(done bytes, total bytes or None, label)`` that shows how far a download is."""
+    if not sys.stderr.isatty():
+        yield _lines()
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
+    tasks: dict[str, int] = {}
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
+
+        def show(done: int, total: int | None, label: str) -> None:
+            if label not in tasks:
+                tasks[label] = bars.add_task(label, total=total)
+            bars.update(tasks[label], completed=done, total=total)  # type: ignore[arg-type]
+
+        yield show
+
+
+def _lines() -> Report:
+    last = {"at": 0.0, "label": ""}
+
+    def show(done: int, total: int | None, label: str) -> None:
+        now = time.monotonic()
+        if label == last["label"] and now - float(last["at"]) < LINE_EVERY_S:
+            return
+        last.update(at=now, label=label)
+        of = f" of {total / 1e6:.0f}" if total else ""
+        print(f"{label}: {done / 1e6:.0f}{of} MB", file=sys.stderr, flush=True)
+
+    return show

@@ -1,0 +1,105 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import onnxruntime
+import pytest
+
+from cleancut.backends import ort
+from cleancut.errors import BackendUnavailable
+from tests.backends import graphs
+
+CUDA = "CUDAExecutionProvider"
+
+
+@pytest.fixture
+def with_cuda_wheel(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A GPU wheel whose CUDA libraries are missing: ONNX Runtime lists CUDA and runs on the CPU."""
+    monkeypatch.setattr(
+        onnxruntime, "get_available_providers", lambda: [CUDA, "CPUExecutionProvider"]
+    )
+    real = onnxruntime.InferenceSession
+
+    def fall_back(path: str, options: Any, providers: list[Any], **_: Any) -> Any:
+        assert providers[0][0] == CUDA
+        return real(path, options, providers=["CPUExecutionProvider"])
+
+    monkeypatch.setattr(onnxruntime, "InferenceSession", fall_back)
+
+
+def test_a_gpu_without_gpu_provider_is_refused_with_the_pip_line(tmp_path: Path) -> None:
+    with pytest.raises(BackendUnavailable, match="no GPU provider") as caught:
+        ort.open_session(graphs.conv(tmp_path / "m.onnx"), device="gpu")
+    assert "pip install 'cleancut[gpu]'" in caught.value.hint
+
+
+def test_a_provider_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(BackendUnavailable, match="has no CUDAExecutionProvider; it has"):
+        ort.open_session(graphs.conv(tmp_path / "m.onnx"), device="gpu", provider=CUDA)
+
+
+def test_the_silent_fall_back_to_the_cpu_is_found_out(
+    tmp_path: Path, with_cuda_wheel: None, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(BackendUnavailable, match=r"CUDAExecutionProvider cannot be used: .+"):
+        ort.open_session(graphs.conv(tmp_path / "m.onnx"), device="gpu")
+    assert capfd.readouterr() == ("", "")
+
+
+def test_what_preloading_prints_stays_inside(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def preload() -> None:
+        exec("print('Failed to load libcudnn.so.9')", onnxruntime.__dict__)
+
+    monkeypatch.setattr(onnxruntime, "preload_dlls", preload, raising=False)
+    ort._preload_cuda()
+    assert capsys.readouterr().out == ""
+    assert "print" not in onnxruntime.__dict__
+
+
+def test_a_gpu_provider_on_the_cpu_is_a_contradiction(
+    tmp_path: Path, with_cuda_wheel: None
+) -> None:
+    with pytest.raises(BackendUnavailable, match="does not run on the cpu"):
+        ort.open_session(graphs.conv(tmp_path / "m.onnx"), device="cpu", provider=CUDA)
+
+
+def test_bf16_points_to_the_runtime_that_has_it(tmp_path: Path) -> None:
+    with pytest.raises(BackendUnavailable, match="bf16") as caught:
+        ort.open_session(graphs.conv(tmp_path / "m.onnx"), device="cpu", precision="bf16")
+    assert "--backend openvino" in caught.value.hint
+
+
+def test_tensorrt_is_never_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        onnxruntime,
+        "get_available_providers",
+        lambda: ["TensorrtExecutionProvider", CUDA, "CPUExecutionProvider"],
+    )
+    assert ort.gpu_providers() == (CUDA, "TensorrtExecutionProvider")
+    assert ort._pick_provider("gpu", None) == CUDA
+
+
+def test_an_engine_is_seen_only_where_one_was_built(tmp_path: Path) -> None:
+    assert not ort.has_engine(None)
+    assert not ort.has_engine(tmp_path)
+    (tmp_path / "tensorrt").mkdir()
+    (tmp_path / "tensorrt" / "a.engine").touch()
+    assert ort.has_engine(tmp_path)
+
+
+def test_the_hint_depends_on_what_is_missing(
+    tmp_path: Path, with_cuda_wheel: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = graphs.conv(tmp_path / "m.onnx")
+    for missing, hint in (
+        ("libcudnn.so.9 not found", "pip install 'onnxruntime-gpu[cuda,cudnn]'"),
+        ("libcudnn.so.9, libcuda.so.1 not found", "NVIDIA driver"),
+        ("", "nvidia-smi"),
+    ):
+        monkeypatch.setattr(ort, "missing_library", lambda _, missing=missing: missing)
+        with pytest.raises(BackendUnavailable, match=missing or "no device") as caught:
+            ort.open_session(path, device="gpu")
+        assert hint in caught.value.hint

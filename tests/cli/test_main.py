@@ -1,0 +1,115 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from cleancut.cli.main import COMMANDS, EXIT_CODES, line_of, main
+from cleancut.errors import CleancutError, UnreadableImage
+
+
+def test_help_lists_every_command(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(["--help"])
+    assert caught.value.code == 0
+    text = capsys.readouterr().out
+    assert all(f"  {name} " in text for name in COMMANDS)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_has_help_with_examples(
+    command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        main([command, "--help"])
+    assert "examples:" in capsys.readouterr().out
+
+
+def test_an_unknown_command_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["cutt"]) == 2
+    assert "unknown command 'cutt'" in capsys.readouterr().err
+    assert main([]) == 2
+
+
+def test_errors_are_one_line_and_name_the_file_once() -> None:
+    error = UnreadableImage("not a\npicture", hint="try another")
+    assert line_of(error, "a.jpg") == (
+        "cleancut: error [unreadable-image] a.jpg: not a picture; try another"
+    )
+    assert line_of(UnreadableImage("a.jpg is odd"), "a.jpg").count("a.jpg") == 1
+
+
+def test_every_kind_has_its_exit_code() -> None:
+    assert EXIT_CODES == {"bug": 1, "input": 2, "setup": 3, "resource": 4}
+    assert CleancutError.kind in EXIT_CODES
+
+
+def test_a_bug_is_reported_without_a_traceback(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from cleancut.cli import doctor
+
+    def broken(_: object) -> int:
+        raise RuntimeError("boom")
+
+    monkeypatch.setattr(doctor, "run", broken)
+    assert main(["doctor"]) == 1
+    line = capsys.readouterr().err
+    assert "boom" in line
+    assert "--debug" in line
+    assert line.count("\n") == 1
+
+
+def test_ctrl_c_ends_quietly(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from cleancut.cli import doctor
+
+    def interrupted(_: object) -> int:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(doctor, "run", interrupted)
+    assert main(["doctor"]) == 130
+    assert capsys.readouterr().err == "cleancut: interrupted\n"
+
+
+@pytest.mark.parametrize("words", [["--help"], ["models", "list"], ["cut", "--help"], ["--version"]])
+def test_listing_and_help_import_nothing_third_party(words: list[str]) -> None:
+    code = (
+        "import sys; from cleancut.cli.main import main\n"
+        f"try: main({words!r})\n"
+        "except SystemExit: pass\n"
+        "heavy = {'numpy', 'PIL', 'cv2', 'onnx', 'onnxruntime', 'openvino', 'rich', 'isal'}\n"
+        "print(sorted(heavy & set(sys.modules)), file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert done.stderr.strip() == "[]"
+
+
+def test_models_list_info_where(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["models", "list"]) == 0
+    text = capsys.readouterr().out
+    assert "modnet" in text
+    assert "bria-rmbg-2.0" in text
+    assert main(["models", "list", "--commercial-only", "--json"]) == 0
+    rows = json.loads(capsys.readouterr().out)
+    assert {row["commercial"] for row in rows} == {"yes"}
+    assert main(["models", "info", "briarmask", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["commercial"] == "no"
+    assert main(["models", "where"]) == 0
+    assert "store" in capsys.readouterr().out
+    assert main(["models", "verify"]) == 0
+    assert "no models" in capsys.readouterr().out
+    assert main(["models", "remove", "isnet"]) == 3
+    assert "weights-missing" in capsys.readouterr().err
+
+
+def test_doctor_without_models_names_the_command(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["doctor"]) == 3
+    text = capsys.readouterr().out
+    assert "mend it: cleancut models pull" in text
+    assert "onnxruntime" in text
+    assert main(["doctor", "--json"]) == 3
+    assert any(line["topic"] == "openvino" for line in json.loads(capsys.readouterr().out))

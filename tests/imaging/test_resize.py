@@ -1,0 +1,72 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from cleancut.errors import BadOption
+from cleancut.imaging.picture import Picture
+from cleancut.imaging.resize import fit, shrink_to, upsample_alpha
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
+@pytest.mark.parametrize("size", [(5, 7), (40, 9), (6, 90), (64, 80), (24, 36), (1, 1)])
+def test_fit_keeps_type_range_and_flat_colour(dtype, size):
+    value = dtype(0.25) if dtype == np.float32 else dtype(77)
+    flat = np.full((24, 36, 3), value, dtype)
+    resized = fit(flat, *size)
+    assert resized.shape == (*size, 3)
+    assert resized.dtype == dtype
+    assert np.allclose(resized.astype(float), float(value), atol=1e-4)
+    noise = np.random.default_rng(0).random((24, 36, 3)).round().astype(np.float32)
+    assert 0.0 <= fit(noise, *size).min() <= fit(noise, *size).max() <= 1.0
+
+
+def test_shrinking_averages_all_pixels():
+    stripes = np.zeros((8, 8, 3), np.uint8)
+    stripes[:, ::2] = 200
+    assert (fit(stripes, 2, 2) == 100).all()
+    # Also along the one axis that shrinks while the other grows.
+    assert (fit(stripes, 20, 2) == 100).all()
+
+
+def test_enlarging_is_cubic():
+    alpha = np.zeros((4, 8), np.float32)
+    alpha[:, 4:] = 1.0
+    edge = upsample_alpha(alpha, 4, 64)[0]
+    assert edge.min() == 0.0
+    assert edge.max() == 1.0
+    # A linear ramp would be 8 pixels of slope 1/8; a cubic one is steeper in the middle.
+    assert np.diff(edge).max() > 1.1 / 8
+
+
+def test_input_is_not_changed_and_same_size_is_returned_as_it_is():
+    alpha = np.random.default_rng(1).random((6, 5)).astype(np.float32)
+    before = alpha.copy()
+    upsample_alpha(alpha, 60, 50)
+    assert upsample_alpha(alpha, 6, 5) is alpha
+    assert (alpha == before).all()
+
+
+def test_shrink_to_bounds_the_longer_side_and_never_enlarges():
+    picture = Picture(np.zeros((30, 90, 3), np.uint8), np.ones((30, 90), np.float32))
+    small = shrink_to(picture, 45)
+    assert (small.height, small.width) == (15, 45)
+    assert small.alpha is not None
+    assert small.alpha.shape == (15, 45)
+    assert shrink_to(picture, 90) is picture
+    assert shrink_to(picture, 1).rgb.shape == (1, 1, 3)
+    with pytest.raises(BadOption):
+        shrink_to(picture, 0)
+
+
+def test_shrinking_does_not_bleed_hidden_colours():
+    rgb = np.zeros((4, 4, 3), np.uint8)
+    rgb[:, :2] = (200, 100, 50)
+    alpha = np.zeros((4, 4), np.float32)
+    alpha[:, 1:2] = 1.0
+    alpha[:, 0:1] = 1.0
+    rgb[:, 2:] = (0, 255, 0)
+    alpha[0:2, 1] = 0.0
+    rgb[0:2, 1] = (0, 255, 0)
+    small = shrink_to(Picture(rgb, alpha), 2)
+    assert (small.rgb[:, 0] == (200, 100, 50)).all()

@@ -1,0 +1,218 @@
+from __future__ import annotations
+
+import io
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+
+import cleancut
+from cleancut import Engine, Options, cutout
+from cleancut.errors import (
+    BadArray,
+    BadOption,
+    ImageTooLarge,
+    InputNotFound,
+    LicenceRefused,
+    OutOfMemory,
+    UnknownModel,
+    WeightsMissing,
+)
+
+
+@pytest.fixture
+def png(disc: NDArray[np.uint8]) -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(disc).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def test_every_kind_of_source_gives_the_same_pixels(
+    disc: NDArray[np.uint8], png: bytes, tmp_path: Path
+) -> None:
+    path = tmp_path / "disc.png"
+    path.write_bytes(png)
+    sources = [str(path), path, png, bytearray(png), io.BytesIO(png), Image.fromarray(disc), disc]
+    results = [np.asarray(cutout(source, model="echo").image) for source in sources]
+    assert results[0].shape == (96, 128, 4)
+    for other in results[1:]:
+        assert (other == results[0]).all()
+
+
+def test_bgr_is_told_apart_only_by_the_argument() -> None:
+    blue = np.zeros((8, 8, 3), np.uint8)
+    blue[..., 2] = 200
+    rgb = cutout(blue, model="echo", keep_hidden_rgb=True).foreground
+    bgr = cutout(blue, bgr=True, model="echo", keep_hidden_rgb=True).foreground
+    assert rgb[0, 0].tolist() == [0, 0, 200]
+    assert bgr[0, 0].tolist() == [200, 0, 0]
+
+
+@pytest.mark.parametrize(
+    "array",
+    [
+        np.full((4, 4, 3), np.nan, np.float32),
+        np.zeros((4, 4, 7), np.uint8),
+        np.zeros((0, 4, 3), np.uint8),
+        np.zeros((2, 4, 4, 3), np.uint8),
+        np.full((4, 4, 3), 300, np.int64),
+        np.full((4, 4), "a"),
+    ],
+)
+def test_bad_arrays_are_typed_errors(array: NDArray[np.generic]) -> None:
+    with pytest.raises(BadArray):
+        cutout(array, model="echo")
+
+
+def test_other_sources_are_typed_errors(tmp_path: Path) -> None:
+    with pytest.raises(InputNotFound):
+        cutout(tmp_path / "nope.jpg", model="echo")
+    with pytest.raises(InputNotFound, match="folder"):
+        cutout(tmp_path, model="echo")
+    with pytest.raises(BadOption, match="int"):
+        cutout(7, model="echo")  # type: ignore[arg-type]
+    with pytest.raises(BadOption, match="colour"):
+        cutout(tmp_path, model="echo", colour="red")  # type: ignore[call-arg]
+
+
+def test_a_picture_over_the_limit_is_refused(png: bytes) -> None:
+    with pytest.raises(ImageTooLarge, match="megapixel"):
+        cutout(png, model="echo", max_megapixels=0.01)
+
+
+def test_arrays_and_pil_images_are_held_to_the_limit_too(disc: NDArray[np.uint8]) -> None:
+    for source in (disc, Image.fromarray(disc)):
+        with pytest.raises(ImageTooLarge):
+            cutout(source, model="echo", max_megapixels=0.01)
+
+
+def test_without_weights_the_error_names_the_command(png: bytes) -> None:
+    with pytest.raises(WeightsMissing) as caught:
+        cutout(png)
+    assert caught.value.hint == "run: cleancut models pull isnet"
+    with pytest.raises(WeightsMissing) as caught:
+        cutout(png, model="silueta")
+    assert caught.value.hint == "run: cleancut models pull silueta"
+    with pytest.raises(WeightsMissing) as caught:
+        cutout(png, commercial_only=True)
+    assert caught.value.hint == "run: cleancut models pull u2net"
+
+
+def test_model_and_licence_errors(png: bytes) -> None:
+    with pytest.raises(UnknownModel):
+        cutout(png, model="u3net")
+    with pytest.raises(LicenceRefused):
+        cutout(png, model="isnet", commercial_only=True)
+    with pytest.raises(LicenceRefused):
+        cutout(png, model="some.onnx", commercial_only=True)
+
+
+def test_results_save_by_suffix_and_report_facts(png: bytes, tmp_path: Path) -> None:
+    result = cutout(png, model="echo")
+    for name in ("x.png", "x.webp", "x.jpg", "x.avif", "x.tiff"):
+        with Image.open(result.save(tmp_path / name)) as saved:
+            assert saved.size == (128, 96)
+            assert (saved.mode == "RGB") == name.endswith("jpg")
+            if name.endswith("jpg"):  # no transparency: on white
+                assert min(saved.getpixel((0, 0))) > 250
+    facts = result.to_dict()
+    assert facts["model"] == "echo"
+    assert facts["size"] == [128, 96]
+    assert facts["box"][2] - facts["box"][0] == pytest.approx(60, abs=3)
+    assert facts["coverage"] == pytest.approx(np.pi * 30**2 / (96 * 128), rel=0.02)
+    assert set(facts["timings_ms"]) == {"decode", "load", "model", "foreground", "compose"}
+
+
+def test_the_mask_can_be_written_alone(png: bytes) -> None:
+    result = cutout(png, model="echo", only_mask=True)
+    mask = Image.open(io.BytesIO(result.encode()))
+    assert mask.mode == "L"
+    assert np.array_equal(np.asarray(mask), np.asarray(result.mask))
+
+
+def test_image_carries_profile_and_resolution(disc: NDArray[np.uint8]) -> None:
+    image = Image.fromarray(disc)
+    image.info["dpi"] = (300, 300)
+    assert cutout(image, model="echo").image.info["dpi"] == (300, 300)
+
+
+def test_background_pictures_are_read_by_the_engine(
+    disc: NDArray[np.uint8], tmp_path: Path
+) -> None:
+    beach = tmp_path / "beach.png"
+    Image.new("RGB", (50, 50), (1, 2, 3)).save(beach)
+    result = cutout(disc, model="echo", background=str(beach))
+    assert result.image.mode == "RGB"
+    assert result.image.getpixel((0, 0)) == (1, 2, 3)
+    assert result.image.getpixel((64, 48)) == (255, 255, 255)
+    with pytest.raises(InputNotFound):
+        cutout(disc, model="echo", background=str(tmp_path / "none.png"))
+
+
+def test_one_model_is_loaded_once_by_many_threads(
+    disc: NDArray[np.uint8], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from cleancut.models import load as loading
+
+    loads = []
+    gate = threading.Barrier(4)
+    real = loading.load
+
+    def counted(spec, placing=None):  # type: ignore[no-untyped-def]
+        loads.append(spec.id)
+        return real(spec, placing)
+
+    monkeypatch.setattr(loading, "load", counted)
+    engine = Engine(Options(model="echo"))
+
+    def work(_: int) -> bytes:
+        gate.wait()
+        return engine.cutout(disc).encode("png")
+
+    with ThreadPoolExecutor(4) as pool:
+        files = list(pool.map(work, range(4)))
+    assert loads == ["echo"]
+    assert len(set(files)) == 1
+
+
+def test_the_least_recently_used_model_goes_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    from cleancut.models import load as loading
+    from cleancut.models.echo import EchoModel
+
+    loads: list[str] = []
+
+    def fake(spec, placing=None):  # type: ignore[no-untyped-def]
+        loads.append(spec.id)
+        return EchoModel()
+
+    monkeypatch.setattr(loading, "load", fake)
+    engine = Engine(max_models=2)
+    for name in ("u2netp", "isnet", "u2netp", "modnet", "u2netp", "isnet"):
+        engine.model_for(Options(model=name))
+    assert loads == ["u2netp", "isnet", "modnet", "isnet"]
+
+
+def test_memory_errors_are_typed(disc: NDArray[np.uint8], monkeypatch: pytest.MonkeyPatch) -> None:
+    from cleancut import pipeline
+
+    def hungry(*_: object, **__: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(pipeline, "cutout", hungry)
+    with pytest.raises(OutOfMemory):
+        cutout(disc, model="echo")
+
+
+def test_custom_models_need_a_file(disc: NDArray[np.uint8]) -> None:
+    with pytest.raises(WeightsMissing, match=r"net\.onnx"):
+        cutout(disc, model="/nowhere/net.onnx")
+
+
+def test_matte_is_the_alpha(disc: NDArray[np.uint8]) -> None:
+    alpha = cleancut.matte(disc, model="echo")
+    assert alpha.dtype == np.float32
+    assert (alpha == cutout(disc, model="echo").alpha).all()

@@ -1,0 +1,172 @@
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from cleancut.backends.base import Placement
+from cleancut.errors import NoSubject
+from cleancut.imaging.picture import Picture
+from cleancut.models.base import Prediction
+from cleancut.models.echo import SPEC, EchoModel
+from cleancut.options import Options
+from cleancut.pipeline import cutout, is_cut_out, matte, model_view
+
+
+class Says:
+    """A model that answers with the matte it was made with, and remembers what it saw."""
+
+    spec = SPEC
+    placement = Placement("fake", "cpu", "f32", "numpy", "")
+
+    def __init__(self, alpha: NDArray[np.float32]) -> None:
+        self.alpha = alpha
+        self.seen: NDArray[np.uint8] | None = None
+
+    def predict(self, rgb, state=None):  # type: ignore[no-untyped-def]
+        self.seen = rgb
+        return Prediction(self.alpha)
+
+
+def test_a_uniform_half_transparent_picture_keeps_its_colour() -> None:
+    picture = Picture(np.broadcast_to(np.array((200, 100, 50), np.uint8), (64, 64, 3)).copy())
+    model = Says(np.full((16, 16), 0.5, np.float32))
+    result = cutout(picture, model, Options())
+    assert np.abs(result.foreground.astype(int) - (200, 100, 50)).max() <= 1
+    on_white = cutout(picture, model, Options(background="white")).composite
+    assert on_white is not None
+    assert on_white[32, 32].tolist() == [227, 177, 152]
+
+
+def test_hidden_colours_are_cleared_unless_kept(disc: NDArray[np.uint8]) -> None:
+    model = EchoModel()
+    bright = np.clip(disc.astype(int) + 1, 0, 255).astype(np.uint8)  # black becomes (1, 1, 1)
+    alpha = Says(model.predict(disc).alpha)
+    cleared = cutout(Picture(bright), alpha, Options())
+    kept = cutout(Picture(bright), alpha, Options(keep_hidden_rgb=True))
+    assert cleared.foreground[0, 0].tolist() == [0, 0, 0]
+    assert kept.foreground[0, 0].tolist() == [1, 1, 1]
+    assert cleared.alpha[0, 0] == 0
+    assert cleared.foreground[48, 64].tolist() == [255, 255, 255]
+
+
+def test_a_picture_without_a_subject_says_so_or_fails() -> None:
+    picture = Picture(np.full((32, 32, 3), 90, np.uint8))
+    model = Says(np.full((8, 8), 0.01, np.float32))
+    notes = cutout(picture, model, Options()).notes
+    assert [note.split(":")[0] for note in notes] == ["no_subject"]
+    with pytest.raises(NoSubject, match=r"1\.00%"):
+        cutout(picture, model, Options(fail_if_empty=True))
+
+
+def test_incoming_transparency_is_multiplied_in() -> None:
+    own = np.ones((20, 20), np.float32)
+    own[:, :1] = 0.5
+    picture = Picture(np.full((20, 20, 3), 200, np.uint8), alpha=own)
+    result = cutout(picture, Says(np.full((5, 5), 0.8, np.float32)), Options())
+    assert result.alpha[5, 0] == pytest.approx(0.4)
+    assert result.alpha[5, 9] == pytest.approx(0.8)
+
+
+def test_a_picture_that_is_cut_out_already_comes_back_as_it_is() -> None:
+    own = np.zeros((20, 20), np.float32)
+    own[5:15, 5:15] = 1
+    own[5, 5] = 0.3
+    rgb = np.random.default_rng(0).integers(0, 255, (20, 20, 3), dtype=np.uint8)
+    picture = Picture(rgb, alpha=own)
+    model = Says(np.zeros((4, 4), np.float32))
+    assert is_cut_out(picture)
+    result = cutout(picture, model, Options())
+    assert model.seen is None
+    assert result.notes[0].startswith("already_cut:")
+    assert (result.alpha == own).all()
+    assert (result.foreground[own > 0] == rgb[own > 0]).all()
+    assert cutout(picture, model, Options(recut=True)).alpha.max() == 0
+    assert model.seen is not None
+
+
+def test_the_model_never_sees_what_hides_under_transparent_pixels() -> None:
+    own = np.ones((40, 40), np.float32)
+    own[:2] = 0
+    rgb = np.zeros((40, 40, 3), np.uint8)
+    rgb[:2] = (255, 0, 255)
+    view = model_view(Picture(rgb, alpha=own))
+    assert view[0, 0].tolist() == [255, 255, 255]
+    light = np.full((40, 40, 3), 250, np.uint8)
+    assert model_view(Picture(light, alpha=own))[0, 0].tolist() == [64, 64, 64]
+
+
+def test_a_plain_picture_is_shown_to_the_model_without_a_copy(disc: NDArray[np.uint8]) -> None:
+    assert model_view(Picture(disc)) is disc
+
+
+def test_crop_margin_and_shrinking(disc: NDArray[np.uint8]) -> None:
+    plain = cutout(Picture(disc), EchoModel(), Options(crop=True))
+    assert abs(plain.alpha.shape[0] - 60) <= 3
+    assert abs(plain.alpha.shape[1] - 60) <= 3
+    wide = cutout(Picture(disc), EchoModel(), Options(crop=True, margin="50"))
+    assert wide.alpha.shape[0] == plain.alpha.shape[0] + 100  # reaches outside the picture
+    assert wide.alpha[0].max() == 0
+    small = cutout(Picture(disc), EchoModel(), Options(max_side_px=64))
+    assert small.alpha.shape == (48, 64)
+    assert small.foreground.shape == (48, 64, 3)
+    assert small.box is not None
+    assert small.box.width < 40
+
+
+def test_shrinking_does_not_let_hidden_colours_bleed_in() -> None:
+    rgb = np.zeros((100, 100, 3), np.uint8)
+    rgb[..., 0] = 255
+    rgb[:, 50:] = (0, 255, 0)  # the background is green
+    alpha = np.zeros((100, 100), np.float32)
+    alpha[:, :50] = 1
+    options = Options(max_side_px=33, keep_hidden_rgb=True, decontaminate=False)
+    small = cutout(Picture(rgb), Says(alpha), options)
+    visible = small.alpha > 0.2
+    assert small.foreground[visible][:, 1].max() <= 3
+
+
+def test_blurred_background_is_cropped_with_the_subject(disc: NDArray[np.uint8]) -> None:
+    result = cutout(Picture(disc), EchoModel(), Options(background="blur:4", crop=True, margin="80"))
+    assert result.composite is not None
+    assert result.composite.shape[:2] == result.alpha.shape
+    assert result.composite.max() == 255
+
+
+def test_strip_drops_exif_and_dpi_but_never_the_profile() -> None:
+    picture = Picture(np.zeros((8, 8, 3), np.uint8), exif=b"MM\0*", dpi=(300, 300))
+    model = Says(np.ones((8, 8), np.float32))
+    kept = cutout(picture, model, Options())
+    stripped = cutout(picture, model, Options(strip=True))
+    assert (kept.exif, kept.dpi) == (b"MM\0*", (300, 300))
+    assert (stripped.exif, stripped.dpi) == (None, None)
+
+
+def test_minmax_is_done_only_on_request_and_where_the_recipe_has_it() -> None:
+    model = Says(np.array([[0.2, 0.6], [0.2, 0.6]], np.float32))
+    picture = Picture(np.zeros((2, 2, 3), np.uint8))
+    assert matte(picture, model).max() == pytest.approx(0.6)
+    assert matte(picture, model, minmax=True).max() == pytest.approx(0.6)
+    recipe = dataclasses.replace(SPEC.recipe, minmax=True)
+    model.spec = dataclasses.replace(SPEC, recipe=recipe)
+    assert matte(picture, model, minmax=True).max() == pytest.approx(1.0)
+
+
+def test_arguments_are_not_mutated(disc: NDArray[np.uint8]) -> None:
+    before = disc.copy()
+    cutout(Picture(disc), EchoModel(), Options(background="#123456", crop=True))
+    assert (disc == before).all()
+
+
+def test_the_soft_edge_carries_no_old_background() -> None:
+    """A red disc on green, true alpha known: the rim must be red, not brown."""
+    y, x = np.mgrid[:400, :400]
+    alpha = np.clip((120 - np.hypot(y - 200, x - 200)) / 6 + 0.5, 0, 1).astype(np.float32)
+    red, green = np.array((220, 30, 30.0)), np.array((20, 200, 40.0))
+    mixed = alpha[..., None] * red + (1 - alpha[..., None]) * green
+    result = cutout(Picture(np.rint(mixed).astype(np.uint8)), Says(alpha), Options())
+    rim = (result.alpha > 0.2) & (result.alpha < 0.8)
+    assert np.abs(result.foreground[rim] - red).mean() < 12
+    assert np.abs(mixed[rim] - red).mean() > 60
