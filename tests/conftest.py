@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -18,9 +17,7 @@ _OWN = ("CLEANCUT_", "U2NET_HOME", "REMBG_HOME", "XDG_")
 
 
 @pytest.fixture(autouse=True)
-def home(
-    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Path]:
+def home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty home and cache, no settings of the machine's, no engine of another test's."""
     folder = tmp_path_factory.mktemp("home")
     for name in list(os.environ):
@@ -30,7 +27,7 @@ def home(
     monkeypatch.setenv("CLEANCUT_HOME", str(folder / "cleancut"))
     monkeypatch.setenv("CLEANCUT_CACHE", str(folder / "cache"))
     monkeypatch.setattr(engine, "_shared", None)
-    yield folder
+    return folder
 
 
 @pytest.fixture

@@ -107,7 +107,10 @@ def test_a_custom_model_takes_its_recipe_from_the_file_beside_it(tmp_path: Path)
     assert spec.recipe.size == (64, 64)
     assert spec.recipe.mean == (0.5, 0.5, 0.5)
     assert spec.commercial == "yes"
-    assert rows.custom(tmp_path / "net.onnx", rows.parse_recipe("size=32,48")).recipe.size == (32, 48)
+    assert rows.custom(tmp_path / "net.onnx", rows.parse_recipe("size=32,48")).recipe.size == (
+        32,
+        48,
+    )
 
 
 def test_bad_recipes_name_the_file(tmp_path: Path) -> None:

@@ -129,7 +129,9 @@ def test_shrinking_does_not_let_hidden_colours_bleed_in() -> None:
 
 
 def test_blurred_background_is_cropped_with_the_subject(disc: NDArray[np.uint8]) -> None:
-    result = cutout(Picture(disc), EchoModel(), Options(background="blur:4", crop=True, margin="80"))
+    result = cutout(
+        Picture(disc), EchoModel(), Options(background="blur:4", crop=True, margin="80")
+    )
     assert result.composite is not None
     assert result.composite.shape[:2] == result.alpha.shape
     assert result.composite.max() == 255

@@ -24,8 +24,13 @@ if TYPE_CHECKING:
     State: TypeAlias = dict[str, NDArray[Any]]
 
 
+def full_scale(pixels: Rgb) -> int:
+    """The value of full intensity: 255, 65535, or 1 for floats."""
+    return {"uint8": 255, "uint16": 65535}.get(pixels.dtype.name, 1)
+
+
 def check_rgb(rgb: Rgb, name: str = "picture") -> Rgb:
-    """Return ``rgb`` if it is (H, W, 3) uint8, uint16 or finite float32; raise ``BadArray`` if not."""
+    """Return ``rgb`` if it is (H, W, 3) uint8, uint16 or float32; raise ``BadArray`` if not."""
     import numpy as np
 
     if rgb.ndim != 3 or rgb.shape[2] != 3 or 0 in rgb.shape:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 import tomllib
 from collections.abc import Iterable
 from dataclasses import dataclass, field, fields
@@ -140,6 +141,11 @@ class WeightFile:
     also_named: tuple[str, ...] = ()
 
     @property
+    def pinned(self) -> bool:
+        """Whether every part's hash is known, so that a download can be verified."""
+        return all(re.fullmatch("[0-9a-f]{64}", part.sha256) for part in self.parts)
+
+    @property
     def bytes(self) -> int:
         """Size of what is downloaded."""
         return sum(part.bytes for part in self.parts)
@@ -257,7 +263,11 @@ def custom(path: Path, recipe: dict[str, Any] | None = None) -> ModelSpec:
     about.setdefault("family", "saliency")
     about.setdefault("weight_licence", "yours to know")
     return ModelSpec(
-        id="custom", path=path, recipe=Recipe.from_mapping(row, str(beside)), tags=("custom",), **about
+        id="custom",
+        path=path,
+        recipe=Recipe.from_mapping(row, str(beside)),
+        tags=("custom",),
+        **about,
     )
 
 
@@ -296,7 +306,7 @@ def known_sha256() -> dict[str, tuple[ModelSpec, WeightFile]]:
         weight.sha256: (spec, weight)
         for spec in catalog().values()
         for weight in spec.weights
-        if len(weight.parts) == 1 and weight.sha256
+        if len(weight.parts) == 1 and weight.pinned
     }
 
 
@@ -329,10 +339,7 @@ def _spec(row: dict[str, Any]) -> ModelSpec:
 def _weight_file(row: dict[str, Any], where: str) -> WeightFile:
     try:
         parts = tuple(Part(**part) for part in row["parts"])
-        sources = tuple(
-            Source(**{k: tuple(v) if isinstance(v, list) else v for k, v in source.items()})
-            for source in row.get("sources", [])
-        )
+        sources = tuple(Source(**_with_tuples(source)) for source in row.get("sources", []))
         return WeightFile(
             file=row["file"],
             parts=parts,
@@ -342,6 +349,10 @@ def _weight_file(row: dict[str, Any], where: str) -> WeightFile:
         )
     except (KeyError, TypeError) as error:
         raise BadOption(f"{where}: malformed weights ({error})") from error
+
+
+def _with_tuples(row: dict[str, Any]) -> dict[str, Any]:
+    return {key: tuple(value) if isinstance(value, list) else value for key, value in row.items()}
 
 
 def _strings(values: Iterable[str]) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, TypedDict, Union
+from typing import TYPE_CHECKING, Any, BinaryIO, TypedDict
 
 from cleancut.catalog import (
     ModelSpec,
@@ -36,9 +36,17 @@ if TYPE_CHECKING:
     from cleancut.result import Result
 
     #: A path, file bytes, an open file, a PIL image, an array, or a decoded picture.
-    Source: TypeAlias = Union[
-        str, PathLike[str], bytes, bytearray, memoryview, BinaryIO, Image, NDArray[Any], Picture
-    ]
+    Source: TypeAlias = (
+        str
+        | PathLike[str]
+        | bytes
+        | bytearray
+        | memoryview
+        | BinaryIO
+        | Image
+        | NDArray[Any]
+        | Picture
+    )
 
 
 class OptionChanges(TypedDict, total=False):
@@ -109,9 +117,7 @@ class Engine:
             clock.mark("decode")
             model, notes = self.model_for(chosen)
             clock.mark("load")
-            result = pipeline.cutout(
-                picture, model, chosen, background=backdrop, mark=clock.mark
-            )
+            result = pipeline.cutout(picture, model, chosen, background=backdrop, mark=clock.mark)
         return replace(result, notes=(*notes, *result.notes), timings=clock.timings)
 
     def matte(
@@ -123,24 +129,25 @@ class Engine:
         **changes: Unpack[OptionChanges],
     ) -> Alpha:
         """Only the matte of one picture: (H, W) float32 in 0..1. Arguments as in ``cutout``."""
-        return self.cutout(
-            source, bgr=bgr, options=options, **{**changes, "decontaminate": False}
-        ).alpha
+        chosen = (options or self.options).with_(**changes).with_(decontaminate=False)
+        return self.cutout(source, bgr=bgr, options=chosen).alpha
 
     def read(self, source: Source, *, bgr: bool = False, options: Options | None = None) -> Picture:
         """Decode ``source``; limits are checked before any pixel is."""
+        import numpy as np
+        from PIL.Image import Image as PILImage
+
+        from cleancut.imaging import adopt, decode, files
+        from cleancut.imaging.metadata import check_size
         from cleancut.imaging.picture import Picture
 
         if isinstance(source, Picture):
             return source
-        from cleancut.imaging import adopt, decode, files
-        from cleancut.imaging.metadata import check_size
-
         limit = (options or self.options).max_megapixels
-        if hasattr(source, "getbands"):  # a PIL image, which may not be loaded yet
-            check_size(source.width, source.height, limit)
+        if isinstance(source, PILImage):
+            check_size(source.width, source.height, limit)  # before it is loaded
             return adopt.from_pil(source)
-        if hasattr(source, "__array_interface__"):
+        if isinstance(source, np.ndarray):
             picture = adopt.from_array(source, bgr=bgr)
             check_size(picture.width, picture.height, limit)
             return picture

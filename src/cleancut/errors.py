@@ -173,7 +173,7 @@ class RunError(CleancutError):
     """It went wrong while running."""
 
     code = "run-error"
-    kind = "bug"
+    kind: ClassVar[Kind] = "bug"
 
 
 class InferenceFailed(RunError):

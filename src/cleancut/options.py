@@ -1,8 +1,8 @@
 """Every knob of a cutout, in one frozen dataclass that validates itself.
 
-The command line's flags, form fields and the cache key are all derived from these fields, so a knob
-is stated once. A field's flag is its name with ``-`` for ``_`` and without the unit (``max_side_px``
-is ``--max-side``).
+The command line's flags, form fields and the cache key are all derived from these fields, so a
+knob is stated once. A field's flag is its name with ``-`` for ``_`` and without the unit
+(``max_side_px`` is ``--max-side``).
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class Options:
 
     model: str = _knob(
         "auto",
-        "model by name, or a path to an .onnx file; auto takes the best general model that is pulled",
+        "model by name, or a path to an .onnx file; auto takes the best one that is pulled",
         metavar="NAME",
     )
     recipe: str | None = _knob(
@@ -43,12 +43,16 @@ class Options:
     device: DeviceChoice = _knob("auto", "cpu or gpu; gpu without a usable one is an error")
     precision: PrecisionChoice = _knob("auto", "arithmetic of the network")
     commercial_only: bool = _knob(
-        False, "refuse models that are not clearly usable commercially", env="CLEANCUT_COMMERCIAL_ONLY"
+        False,
+        "refuse models that are not clearly usable commercially",
+        env="CLEANCUT_COMMERCIAL_ONLY",
     )
     format: Format | None = _knob(
         None, "output format; without it the output's suffix decides, else png"
     )
-    quality: int | None = _knob(None, "1 to 100 for webp, jpg and avif (100: webp lossless)", metavar="N")
+    quality: int | None = _knob(
+        None, "1 to 100 for webp, jpg and avif (100: webp lossless)", metavar="N"
+    )
     only_mask: bool = _knob(False, "write the matte as a grey picture")
     background: str | None = _knob(
         None,
@@ -57,15 +61,21 @@ class Options:
         metavar="WHAT",
     )
     crop: bool = _knob(False, "crop to the subject")
-    margin: str = _knob("0", "space around the crop, in pixels or percent of the subject ('12' or '5%%')")
-    max_side_px: int | None = _knob(None, "shrink the output to this longest side, in pixels", metavar="N")
+    margin: str = _knob(
+        "0", "space around the crop, in pixels or percent of the subject ('12' or '5%%')"
+    )
+    max_side_px: int | None = _knob(
+        None, "shrink the output to this longest side, in pixels", metavar="N"
+    )
     decontaminate: bool = _knob(True, "remove the old background's colour from soft edges")
     keep_hidden_rgb: bool = _knob(False, "keep the colours under fully transparent pixels")
     minmax: bool = _knob(
         False, "stretch the matte to 0..1 where the model's official recipe does (old rembg look)"
     )
     recut: bool = _knob(False, "run the model even if the picture is already cut out")
-    strip: bool = _knob(False, "drop EXIF (GPS included) and DPI from the output; colours stay right")
+    strip: bool = _knob(
+        False, "drop EXIF (GPS included) and DPI from the output; colours stay right"
+    )
     fail_if_empty: bool = _knob(False, "make a picture without a subject an error")
     max_megapixels: float = _knob(120.0, "refuse larger pictures before decoding them", metavar="N")
 
@@ -85,7 +95,9 @@ class Options:
         parse_margin(self.margin)
         background = parse_background(self.background)
         if self.recipe and not self.model.lower().endswith(".onnx"):
-            raise BadOption("--recipe needs --model FILE.onnx", hint="catalog models carry their own recipe")
+            raise BadOption(
+                "--recipe needs --model FILE.onnx", hint="catalog models carry their own recipe"
+            )
         if self.only_mask and background is not None:
             raise BadOption(
                 "--only-mask and --background contradict each other", hint="leave one of them out"
@@ -161,7 +173,7 @@ class Background:
 
 
 def parse_background(text: str | None) -> Background | None:
-    """Read a background: a CSS colour, ``blur``, ``blur:20`` (pixels), ``blur:2%``, an image path."""
+    """Read a background: a CSS colour, an image path, ``blur``, ``blur:20`` (px) or ``blur:2%``."""
     if text is None or text.strip() == "transparent":
         return None
     word = text.strip()
@@ -180,7 +192,9 @@ def parse_background(text: str | None) -> Background | None:
 def _parse_blur(word: str) -> Background:
     match = re.fullmatch(r"blur(?::(\d+(?:\.\d+)?)(px|%)?)?", word)
     if not match:
-        raise BadOption(f"--background: {word!r} is not a blur", hint="like blur, blur:20 or blur:2%")
+        raise BadOption(
+            f"--background: {word!r} is not a blur", hint="like blur, blur:20 or blur:2%"
+        )
     if match[1] is None:
         return Background(blur_share=0.02)
     radius = float(match[1])

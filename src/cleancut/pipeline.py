@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from cleancut.arrays import full_scale
 from cleancut.compose.background import blurred, cover, over, solid_colour
 from cleancut.compose.crop import crop, subject_box, with_margin
 from cleancut.errors import NoSubject
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 #: Part of every cache key: raise it whenever the pixels of a result change.
 PIPELINE_VERSION = 1
 
-#: With less than this share of pixels at alpha .5 or more there is nothing one would call a subject.
+#: With a smaller share of pixels at alpha .5 or more there is nothing one would call a subject.
 EMPTY_SHARE = 0.001
 #: With at least this share of fully transparent pixels a picture is a cutout already.
 CUT_SHARE = 0.10
@@ -57,14 +58,14 @@ def cutout(
     """
     notes = list(picture.notes)
     if is_cut_out(picture) and not options.recut:
-        notes.append("already_cut: the picture has a transparent background; --recut runs the model")
+        notes.append(
+            "already_cut: the picture has a transparent background; --recut runs the model"
+        )
         own, foreground = np.ones_like(picture.alpha), picture.rgb
     else:
         own = matte(picture, model, minmax=options.minmax)
         mark("model")
-        foreground = (
-            estimate_foreground(picture.rgb, own) if options.decontaminate else picture.rgb
-        )
+        foreground = estimate_foreground(picture.rgb, own) if options.decontaminate else picture.rgb
     alpha = own if picture.alpha is None else own * picture.alpha
     mark("foreground")
 
@@ -140,7 +141,7 @@ def is_empty(alpha: Alpha) -> bool:
 
 def _contrast(rgb: Rgb, alpha: Alpha) -> tuple[int, int, int]:
     """White, or dark grey where the visible pixels are light themselves."""
-    luma = rgb.mean(axis=2) / np.iinfo(rgb.dtype).max
+    luma = rgb.mean(axis=2) / full_scale(rgb)
     visible = float((luma * alpha).sum() / max(float(alpha.sum()), 1e-6))
     return (64, 64, 64) if visible > 0.7 else (255, 255, 255)
 

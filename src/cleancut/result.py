@@ -60,7 +60,9 @@ class Result:
         if self.composite is not None:
             image = Image.fromarray(quantise(self.composite, 8))
         else:
-            image = Image.fromarray(np.dstack([quantise(self.foreground, 8), quantise(self.alpha, 8)]))
+            image = Image.fromarray(
+                np.dstack([quantise(self.foreground, 8), quantise(self.alpha, 8)])
+            )
         image.info.update({key: value for key, value in info.items() if value})
         return image
 

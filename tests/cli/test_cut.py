@@ -31,7 +31,9 @@ def _pixels(path: str | Path) -> NDArray[np.uint8]:
         return np.asarray(image)
 
 
-def test_the_cutout_lies_beside_the_picture(photo: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_cutout_lies_beside_the_picture(
+    photo: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main(["cut", "photo.png", *ECHO]) == 0
     assert _pixels("photo.cutout.png").shape == (96, 128, 4)
     assert "photo.png -> photo.cutout.png" in capsys.readouterr().err

@@ -75,7 +75,9 @@ def test_ctrl_c_ends_quietly(
     assert capsys.readouterr().err == "cleancut: interrupted\n"
 
 
-@pytest.mark.parametrize("words", [["--help"], ["models", "list"], ["cut", "--help"], ["--version"]])
+@pytest.mark.parametrize(
+    "words", [["--help"], ["models", "list"], ["cut", "--help"], ["--version"]]
+)
 def test_listing_and_help_import_nothing_third_party(words: list[str]) -> None:
     code = (
         "import sys; from cleancut.cli.main import main\n"

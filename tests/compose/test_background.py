@@ -13,7 +13,11 @@ def _flat(colour: tuple[int, int, int], height: int = 4, width: int = 5) -> np.n
 def test_half_transparent_colour_over_white_is_the_textbook_value() -> None:
     orange = _flat((200, 100, 50))
     half = np.full((4, 5), 0.5, np.float32)
-    assert over(orange, half, solid_colour(orange, (255, 255, 255)))[0, 0].tolist() == [227, 177, 152]
+    assert over(orange, half, solid_colour(orange, (255, 255, 255)))[0, 0].tolist() == [
+        227,
+        177,
+        152,
+    ]
 
 
 def test_over_equals_a_viewer_compositing_the_saved_png() -> None:
@@ -74,7 +78,9 @@ def test_blur_shows_no_ghost_of_the_subject() -> None:
 
 def test_blur_of_a_picture_that_is_all_subject_is_the_blurred_picture() -> None:
     picture = _flat((10, 20, 30), 20, 20)
-    assert np.abs(blurred(picture, np.ones((20, 20), np.float32), 3).astype(int) - picture).max() <= 1
+    assert (
+        np.abs(blurred(picture, np.ones((20, 20), np.float32), 3).astype(int) - picture).max() <= 1
+    )
 
 
 def test_blur_blurs() -> None:

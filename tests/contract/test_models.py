@@ -68,7 +68,11 @@ DOCUMENTED = {
     "selfie-landscape": Facts((144, 256), RAW, nhwc=True, activation="softmax", classes=2),
     "deeplabv3plus": Facts((513, 513), SIGNED, activation="softmax", classes=21),
 }
-FOREGROUND = {"u2net-cloth-seg": [1, 2, 3], "selfie-landscape": [1], "deeplabv3plus": [*range(1, 21)]}
+FOREGROUND = {
+    "u2net-cloth-seg": [1, 2, 3],
+    "selfie-landscape": [1],
+    "deeplabv3plus": [*range(1, 21)],
+}
 
 
 def _save(nodes: list[onnx.NodeProto], inputs, outputs, constants, path: Path) -> Path:  # type: ignore[no-untyped-def]

@@ -68,6 +68,6 @@ def test_a_network_that_answers_nan_is_an_error(bad: float) -> None:
 def test_outputs_of_another_shape_are_an_error() -> None:
     with pytest.raises(InferenceFailed, match="shape"):
         matte_of(np.zeros((2, 1, 8, 8), np.float32), Recipe(size=(8, 8)), Window(8, 8, 8, 8))
+    recipe = Recipe(size=(8, 8), activation="softmax", classes=(15,))
     with pytest.raises(InferenceFailed, match="classes"):
-        recipe = Recipe(size=(8, 8), activation="softmax", classes=(15,))
         matte_of(np.zeros((1, 4, 8, 8), np.float32), recipe, Window(8, 8, 8, 8))

@@ -8,10 +8,13 @@ from typing import Any
 
 import pytest
 
-from cleancut.catalog import ModelSpec, WeightFile
-from cleancut.errors import InputNotFound, UnknownModel, WeightsCorrupt
+from cleancut.catalog import ModelSpec, WeightFile, find
+from cleancut.errors import InputNotFound, UnknownModel, WeightsCorrupt, WeightsError
 from cleancut.weights.importing import import_path
+from cleancut.weights.pull import pull
 from cleancut.weights.resolve import resolve
+from cleancut.weights.store import verify
+from tests.backends.graphs import conv
 
 
 @pytest.fixture
@@ -138,3 +141,33 @@ def test_a_prepared_file_whose_manifest_lies_is_not_taken(
     first.path.write_bytes(b"pruned")
     with pytest.raises(UnknownModel):
         import_path(first.path, environ=env | {"CLEANCUT_HOME": str(tmp_path / "second")})
+
+
+def test_a_row_without_a_known_hash_takes_the_users_file_and_pins_it(tmp_path: Path) -> None:
+    mine = conv(tmp_path / "my_export.onnx")
+    imported = import_path(mine, "inspyrenet")
+    assert [done.id for done in imported] == ["inspyrenet"]
+    assert resolve(find("inspyrenet")).path == imported[0].path
+    assert [stored.problem for stored in verify(["inspyrenet"])] == [""]
+    damaged = bytearray(imported[0].path.read_bytes())
+    damaged[-1] ^= 1
+    imported[0].path.write_bytes(damaged)
+    with pytest.raises(WeightsCorrupt):
+        resolve(find("inspyrenet"))
+    junk = tmp_path / "junk.onnx"
+    junk.write_bytes(b"no model" * 50)
+    with pytest.raises(WeightsCorrupt):
+        import_path(junk, "deeplabv3plus")
+    with pytest.raises(WeightsError) as caught:
+        pull(["deeplabv3plus"])
+    assert "--name deeplabv3plus" in caught.value.hint
+
+
+def test_a_failed_model_does_not_stop_the_others() -> None:
+    failed: list[str] = []
+
+    def on_failure(spec: ModelSpec, error: WeightsError) -> None:
+        failed.append(f"{spec.id} {error.code}")
+
+    assert pull(["inspyrenet", "deeplabv3plus"], on_failure=on_failure) == []
+    assert failed == ["inspyrenet weights-missing", "deeplabv3plus weights-missing"]

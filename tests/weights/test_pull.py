@@ -156,7 +156,7 @@ def test_when_nothing_answers_each_source_and_the_ways_out_are_named(
 
 def test_a_row_without_a_known_hash_is_refused(get: Any, make: Any, server: Any) -> None:
     weight = WeightFile("t.onnx", (Part("t.onnx", 5, "TODO"),), (make.https("/a"),))
-    with pytest.raises(WeightsMissing, match="cannot be verified"):
+    with pytest.raises(WeightsMissing, match="known sha256"):
         get(ModelSpec("t", "t", "saliency", weights=(weight,), homepage="https://h.example"))
     assert not server.requests
 

@@ -14,6 +14,8 @@ from cleancut.backends.probe import Feeds, Measure, Verdict, compete, forget, re
 from cleancut.backends.probe import measure as measure_runs
 from cleancut.errors import BackendUnavailable
 
+__all__ = ["candidates", "choose", "forget", "known", "open_best", "open_session"]
+
 Auto: TypeAlias = Literal["auto"]
 
 _CUDA = "CUDAExecutionProvider"

@@ -67,6 +67,7 @@ def with_rembg(model: str, data: bytes, count: int) -> dict[str, Any]:
     import io
 
     from PIL import Image
+
     from rembg import new_session, remove
 
     session = new_session(model)

@@ -11,11 +11,17 @@ import sys
 import time
 
 
-def third_party(before: set[str], after: set[str], package: str) -> list[str]:
-    """Top-level modules that came with ``package``: not the standard library, not its own."""
-    own = {package, "__main__", "__mp_main__"}
-    tops = {name.partition(".")[0] for name in after} - {name.partition(".")[0] for name in before}
-    return sorted(tops - own - set(sys.stdlib_module_names))
+def third_party(before: set[str], package: str) -> list[str]:
+    """Top-level modules loaded since ``before``: not the standard library's, not ``package``.
+
+    Private names are left out: they are parts of packages that count already.
+    """
+    loaded = {
+        name
+        for name, module in sys.modules.copy().items()
+        if "." not in name and name[0] != "_" and getattr(module, "__spec__", None) is not None
+    }
+    return sorted(loaded - before - {package} - sys.stdlib_module_names)
 
 
 def main(package: str) -> None:
@@ -24,7 +30,7 @@ def main(package: str) -> None:
     started = time.perf_counter()
     importlib.import_module(package)
     seconds = time.perf_counter() - started
-    modules = third_party(before, set(sys.modules), package)
+    modules = third_party(before, package)
     print(json.dumps({"seconds": seconds, "modules": modules}))
 
 

@@ -45,7 +45,7 @@ class Bench:
 
 
 def measure_import(bench: Bench) -> list[Row]:
-    """1. What ``import`` of each package loads, and how long it takes."""
+    """1. What the import of each package loads, and how long it takes."""
 
     def seconds(sample: Sample) -> float:
         return float(printed_json(sample)["seconds"])

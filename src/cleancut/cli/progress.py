@@ -21,7 +21,12 @@ def byte_progress() -> Iterator[Report]:
     from rich.console import Console
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
-    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        DownloadColumn(),
+        TimeRemainingColumn(),
+    )
     tasks: dict[str, int] = {}
     with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
 
@@ -34,13 +39,14 @@ def byte_progress() -> Iterator[Report]:
 
 
 def _lines() -> Report:
-    last = {"at": 0.0, "label": ""}
+    last_at, last_label = 0.0, ""
 
     def show(done: int, total: int | None, label: str) -> None:
+        nonlocal last_at, last_label
         now = time.monotonic()
-        if label == last["label"] and now - float(last["at"]) < LINE_EVERY_S:
+        if label == last_label and now - last_at < LINE_EVERY_S:
             return
-        last.update(at=now, label=label)
+        last_at, last_label = now, label
         of = f" of {total / 1e6:.0f}" if total else ""
         print(f"{label}: {done / 1e6:.0f}{of} MB", file=sys.stderr, flush=True)
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
 
+from cleancut.arrays import full_scale
 from cleancut.imaging.encode import quantise
 
 if TYPE_CHECKING:
@@ -24,8 +25,8 @@ def over(foreground: Rgb, alpha: Alpha, background: Rgb) -> Rgb:
     quantised to the pictures' depth first and the sum is exact integer arithmetic, so the result
     equals what a viewer shows for the same cutout saved as PNG.
     """
+    top = full_scale(foreground)
     bits = 8 * foreground.dtype.itemsize
-    top = 2**bits - 1
     wide = np.uint32 if top == 255 else np.uint64
     out = np.empty_like(foreground)
     for y in range(0, foreground.shape[0], STRIP_ROWS):
@@ -36,7 +37,9 @@ def over(foreground: Rgb, alpha: Alpha, background: Rgb) -> Rgb:
         strip[solid] = foreground[rows][solid]
         soft = np.nonzero((a > 0) & ~solid)
         weight = a[soft].astype(wide)[:, None]
-        mixed = foreground[rows][soft] * weight + strip[soft] * (top - weight)
+        front: Any = foreground[rows][soft].astype(wide)
+        back: Any = strip[soft]
+        mixed = front * weight + back * (top - weight)
         strip[soft] = ((mixed + top // 2) // top).astype(foreground.dtype)
         out[rows] = strip
     return out
@@ -44,8 +47,9 @@ def over(foreground: Rgb, alpha: Alpha, background: Rgb) -> Rgb:
 
 def solid_colour(like: Rgb, colour: tuple[int, int, int]) -> Rgb:
     """A picture of one ``colour`` ((R, G, B) in 0..255) of the size and depth of ``like``."""
-    depth = int(np.iinfo(like.dtype).max) // 255
-    return np.broadcast_to(np.array(colour, like.dtype) * like.dtype.type(depth), like.shape)
+    flat: Any = (np.array(colour) * (full_scale(like) // 255)).astype(like.dtype)
+    page: Rgb = np.broadcast_to(flat, like.shape)
+    return page
 
 
 def cover(background: Rgb, height: int, width: int, like: Rgb) -> Rgb:
@@ -75,7 +79,7 @@ def blurred(rgb: Rgb, alpha: Alpha, radius_px: float) -> Rgb:
     height, width = rgb.shape[:2]
     scale = min(1.0, BLUR_SIDE_PX / max(height, width))
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
-    top = np.float32(np.iinfo(rgb.dtype).max)
+    top = np.float32(full_scale(rgb))
     small = cv2.resize(rgb, size, interpolation=cv2.INTER_AREA).astype(np.float32) / top
     weight = 1.0 - cv2.resize(alpha, size, interpolation=cv2.INTER_AREA)
     sigma = max(radius_px * scale, 0.3)
@@ -92,7 +96,8 @@ def blurred(rgb: Rgb, alpha: Alpha, radius_px: float) -> Rgb:
     if weight.max() < 1e-3:  # the subject fills the frame: there is no background to show
         filled = _gauss(small, sigma)
     back = cv2.resize(np.clip(filled, 0.0, 1.0), (width, height), interpolation=cv2.INTER_LINEAR)
-    return np.rint(back * top).astype(rgb.dtype)
+    out: Rgb = np.rint(back * top).astype(rgb.dtype)
+    return out
 
 
 def _gauss(plane: np.ndarray, sigma: float) -> np.ndarray:

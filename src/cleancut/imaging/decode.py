@@ -20,7 +20,13 @@ from cleancut.imaging.chunks import decode_png, decode_webp, read_png, read_webp
 from cleancut.imaging.files import read_bytes
 from cleancut.imaging.jpeg import TRUNCATED, TRUNCATED_HINT, decode_rgb
 from cleancut.imaging.jpeg import read_header as read_jpeg
-from cleancut.imaging.metadata import Header, check_size, per_inch, upright_exif
+from cleancut.imaging.metadata import (
+    Header,
+    check_size,
+    per_inch,
+    quiet_warnings,
+    upright_exif,
+)
 from cleancut.imaging.sniff import sniff
 
 if TYPE_CHECKING:
@@ -154,7 +160,8 @@ def _decode_bmp(data: bytes, max_megapixels: float) -> Picture:
 def _decode_avif(data: bytes, max_megapixels: float) -> Picture:
     from PIL import AvifImagePlugin
 
-    image = AvifImagePlugin.AvifImageFile(io.BytesIO(data))
+    with quiet_warnings():
+        image = AvifImagePlugin.AvifImageFile(io.BytesIO(data))
     header = _header_of(image, "avif")
     check_size(header.width, header.height, max_megapixels)
     if image.is_animated:

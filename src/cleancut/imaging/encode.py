@@ -25,6 +25,7 @@ __all__ = [
     "encode",
     "encode_mask",
     "format_from_suffix",
+    "format_of",
     "quantise",
     "write_atomic",
 ]
@@ -99,7 +100,8 @@ def encode(
     ``format``: png, webp, jpg, avif or tiff. ``quality`` 1..100 is for webp (default 90; 100 is
     lossless), jpg (92) and avif (80). ``compress`` is for png and tiff: "small" takes four to ten
     times as long for a fifth less. ``sixteen_bit`` None means: where ``rgb`` is uint16 and the
-    format is png or tiff. ``exif`` starts with the TIFF header; WebP and AVIF have no place for ``dpi``.
+    format is png or tiff. ``exif`` starts with the TIFF header; WebP and AVIF have no place for
+    ``dpi``.
 
     Raises ``BadOption`` (alpha in jpg, 16 bits or a size the format cannot hold),
     ``UnsupportedFormat``, ``BadArray``, ``OutOfMemory``.

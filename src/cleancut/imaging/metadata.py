@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import struct
+import threading
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -17,6 +21,7 @@ MAX_ICC_BYTES = 8 << 20
 MAX_EXIF_BYTES = 4 << 20
 
 _ORIENTATION = 0x0112
+_warnings_lock = threading.RLock()
 _METRES_PER_INCH = 0.0254
 
 _Array = TypeVar("_Array", bound=NDArray[Any])
@@ -41,6 +46,17 @@ class Header:
     exif: bytes | None = None
     dpi: tuple[float, float] | None = None
     notes: tuple[str, ...] = ()
+
+
+@contextmanager
+def quiet_warnings() -> Iterator[None]:
+    """Keep Pillow's warnings about broken tags from the host, whose filters are process-wide.
+
+    One thread at a time, so that two cannot restore each other's filters.
+    """
+    with _warnings_lock, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
 
 
 def check_size(width: int, height: int, max_megapixels: float) -> None:

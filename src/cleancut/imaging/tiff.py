@@ -5,8 +5,6 @@ from __future__ import annotations
 import io
 import logging
 import struct
-import threading
-import warnings
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,7 +16,14 @@ from numpy.typing import NDArray
 from cleancut.errors import CleancutError, ImageTooLarge, UnreadableImage, UnsupportedFormat
 from cleancut.imaging.adopt import Samples, assemble, from_pil_pixels, to_samples
 from cleancut.imaging.jpeg import TRUNCATED, TRUNCATED_HINT
-from cleancut.imaging.metadata import MAX_ICC_BYTES, Header, check_size, per_inch, upright_exif
+from cleancut.imaging.metadata import (
+    MAX_ICC_BYTES,
+    Header,
+    check_size,
+    per_inch,
+    quiet_warnings,
+    upright_exif,
+)
 from cleancut.imaging.picture import Picture
 
 # Without a handler of its own, tifffile's complaints about odd files end up on stderr.
@@ -29,7 +34,6 @@ _UNITS = {2: "inch", 3: "cm"}
 _ASSOCIATED, _UNASSOCIATED = 1, 2
 #: Tags that describe the picture rather than the file's structure; TIFF 6.0 and EXIF 2.32.
 _DESCRIPTIVE = (270, 271, 272, 305, 306, 315, 316, 33432, 34665, 34853)
-_warnings_lock = threading.Lock()
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,8 +204,7 @@ def _decode_with_pillow(data: bytes, header: Header) -> Picture:
     from PIL import Image, TiffImagePlugin
 
     try:
-        with _warnings_lock, warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with quiet_warnings():
             image = TiffImagePlugin.TiffImageFile(io.BytesIO(data))
             image.load()  # turns it upright by itself
     except MemoryError:
@@ -232,8 +235,7 @@ def _exif(data: bytes) -> bytes | None:
     from PIL import Image
 
     try:
-        with _warnings_lock, warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with quiet_warnings():
             source, kept = Image.Exif(), Image.Exif()
             source.load(b"Exif\0\0" + data[:8] if len(data) < 8 else data)
             for tag in _DESCRIPTIVE:

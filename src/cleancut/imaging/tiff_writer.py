@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import struct
-import warnings
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,6 +11,8 @@ import numpy as np
 import tifffile
 from numpy.typing import NDArray
 from PIL import Image, TiffImagePlugin
+
+from cleancut.imaging.metadata import quiet_warnings
 
 _TEXT_TAGS = (270, 271, 272, 305, 306, 315, 33432)
 #: EXIF and GPS. tifffile refuses to write these tags, so each is written under the number before
@@ -73,8 +74,7 @@ def _read_exif(block: bytes | None) -> _Kept:
     if block is None:
         return kept
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with quiet_warnings():
             exif = Image.Exif()
             exif.load(block)
             for tag in _TEXT_TAGS:

@@ -26,14 +26,14 @@ if TYPE_CHECKING:
 #: megapixel picture is shrunk 5 times, a 2 megapixel one twice, a small one not at all.
 _WORK_PIXELS = 500_000
 #: Box widths in pixels of a picture of ``_REFERENCE_PIXELS``, coarse to fine.
-_SEED_WIDTHS = (160.0, 40.0)
+_SEED_WIDTHS = (1200.0, 300.0, 75.0)
 _FUSION_WIDTHS = (20.0, 8.0)
 _REFERENCE_PIXELS = 1_500_000
 #: How strongly a pixel's colour counts as foreground: alpha to this power.
-_SEED_POWER = 4
-_FUSION_POWER = 3
+_SEED_POWER = 12
+_FUSION_POWER = 6
 #: Weight of the coarser level where a finer one has found next to nothing.
-_PRIOR = 0.02
+_PRIOR = 0.05
 _FARTHEST_PRIOR = 1e-7
 _CHUNK = 1 << 20
 
@@ -111,34 +111,53 @@ def _fuse(image: Planes, alpha: Alpha, scale: float) -> tuple[Planes, Planes]:
     ``scale`` turns a width at reference size into pixels of ``image``.
     """
     clear = 1 - alpha
-    foreground, background = image, image
-    prior = _FARTHEST_PRIOR
-    sides = (alpha**_SEED_POWER, clear**_SEED_POWER)
-    for width in _SEED_WIDTHS:
-        foreground = _spread(image, sides[0], foreground, prior, width * scale)
-        background = _spread(image, sides[1], background, prior, width * scale)
-        prior = _PRIOR
+    foreground = _seed(image, _power(alpha, _SEED_POWER), scale)
+    background = _seed(image, _power(clear, _SEED_POWER), scale)
     gain = 1 / (alpha * alpha + clear * clear)
-    sides = (alpha**_FUSION_POWER, clear**_FUSION_POWER)
+    sides = _power(alpha, _FUSION_POWER), _power(clear, _FUSION_POWER)
     for width in _FUSION_WIDTHS:
         rest = (image - alpha * foreground - clear * background) * gain
         near = np.clip(foreground + alpha * rest, 0, 1)
         far = np.clip(background + clear * rest, 0, 1)
-        foreground = _spread(near, sides[0], foreground, _FARTHEST_PRIOR, width * scale)
-        background = _spread(far, sides[1], background, _FARTHEST_PRIOR, width * scale)
+        box = width * scale
+        foreground = _spread(near * sides[0], sides[0], foreground, _FARTHEST_PRIOR, box)
+        background = _spread(far * sides[1], sides[1], background, _FARTHEST_PRIOR, box)
     return foreground, background
 
 
-def _spread(colour: Planes, weight: Alpha, prior: Planes, trust: float, width: float) -> Planes:
-    """Mean of ``colour`` in a box, weighted; ``prior`` (weight ``trust``) fills what is empty."""
+def _seed(image: Planes, weight: Alpha, scale: float) -> Planes:
+    """Colours of the weightiest pixels around each pixel, the nearest that there are."""
+    height, width = weight.shape
+    shrink = 4 if min(height, width) >= 64 else 1
+    size = (width // shrink, height // shrink)
+
+    def small(planes: Planes) -> Planes:
+        return np.stack([cv2.resize(plane, size, interpolation=cv2.INTER_AREA) for plane in planes])
+
+    total, weighted, colour = small(weight[None])[0], small(image * weight), small(image)
+    prior = _FARTHEST_PRIOR
+    for box in _SEED_WIDTHS:
+        colour = _spread(weighted, total, colour, prior, box * scale / shrink)
+        prior = _PRIOR
+    whole = [cv2.resize(plane, (width, height), interpolation=cv2.INTER_LINEAR) for plane in colour]
+    return np.stack(whole)
+
+
+def _power(base: Alpha, exponent: int) -> Alpha:
+    raised: Tensor = cv2.pow(base, exponent)
+    return raised
+
+
+def _spread(weighted: Planes, weight: Alpha, prior: Planes, trust: float, width: float) -> Planes:
+    """Mean colour in a box: sum of colour x weight by sum of weights, ``prior`` counting too."""
     odd = max(3, 2 * round((width - 1) / 2) + 1)
 
     def mean(plane: Tensor) -> Tensor:
         return cv2.blur(plane, (odd, odd), borderType=cv2.BORDER_REPLICATE)
 
     total = 1 / (mean(weight) + np.float32(trust))
-    pairs = zip(colour, prior, strict=True)
-    return np.stack([(mean(c * weight) + np.float32(trust) * p) * total for c, p in pairs])
+    pairs = zip(weighted, prior, strict=True)
+    return np.stack([(mean(w) + np.float32(trust) * p) * total for w, p in pairs])
 
 
 def _unmix(

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from cleancut.arrays import full_scale
 from cleancut.backends.base import Placement
 from cleancut.catalog import ModelSpec
 from cleancut.imaging.resize import fit
@@ -37,6 +38,5 @@ class EchoModel:
         height, width = rgb.shape[:2]
         scale = min(1.0, SIZE_PX / max(height, width))
         small = fit(rgb, max(1, round(height * scale)), max(1, round(width * scale)))
-        top = np.iinfo(small.dtype).max if small.dtype.kind == "u" else 1
-        alpha = small.astype(np.float32) @ _WEIGHTS / np.float32(top)
+        alpha = small.astype(np.float32) @ _WEIGHTS / np.float32(full_scale(small))
         return Prediction(np.clip(alpha, 0.0, 1.0, dtype=np.float32), state=state)

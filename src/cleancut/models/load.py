@@ -27,13 +27,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Placing:
-    """What the user asks for about where a network runs; "auto" is measured."""
+    """What the user asks for about where a network runs.
+
+    "auto" is decided by measuring. With ``measure`` it always is; without, not where the expected
+    winner is clear (a GPU, or bf16 instructions) and the first picture would wait for seconds.
+    """
 
     backend: BackendChoice = "auto"
     device: DeviceChoice = "auto"
     precision: PrecisionChoice = "auto"
     threads: int | None = None
-    probe: bool = True
+    measure: bool = False
 
 
 def load(spec: ModelSpec, placing: Placing | None = None) -> Model:
@@ -65,15 +69,17 @@ def open_session(spec: ModelSpec, placing: Placing) -> Session:
     found = resolve(spec)
     signature = read_signature(found.path)
     cache = cache_folder()
+    candidates = _candidates(spec, placing, cache)
+    clear = candidates[0].device == "gpu" or candidates[0].precision == "bf16"
     return select.open_best(
         found.path,
         key=found.sha256,
-        candidates=_candidates(spec, placing, cache),
+        candidates=candidates,
         sample=lambda: _sample(spec, signature.inputs),
         outputs=_outputs(spec, signature.outputs),
         cache_dir=cache,
         threads=placing.threads,
-        probe=placing.probe,
+        probe=placing.measure or not clear,
     )
 
 

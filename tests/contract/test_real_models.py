@@ -1,0 +1,112 @@
+"""The models whose weights live in packages, on the two real photographs of the demo."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+
+from cleancut import Engine, Options
+from cleancut.bench.pictures import fetch_demo_pictures
+from cleancut.catalog import find
+from cleancut.cli.main import main
+from cleancut.models.load import Placing, load
+
+pytestmark = [pytest.mark.weights, pytest.mark.usefixtures("real_models")]
+
+
+@pytest.fixture(scope="session")
+def photos(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    astronaut, chelsea = fetch_demo_pictures(tmp_path_factory.mktemp("photos"))
+    return {"astronaut": astronaut, "chelsea": chelsea}
+
+
+def _iou(one: NDArray[np.float32], other: NDArray[np.float32]) -> float:
+    a, b = one > 0.5, other > 0.5
+    return float((a & b).sum() / (a | b).sum())
+
+
+#: (row, column) in 512 x 512: face, suit; and sky, flag and shuttle behind her.
+ASTRONAUT_IN, ASTRONAUT_OUT = [(120, 220), (400, 250)], [(30, 60), (60, 480)]
+
+
+@pytest.mark.parametrize("name", ["u2netp", "isnet", "modnet"])
+def test_a_person_is_cut_out(name: str, photos: dict[str, Path]) -> None:
+    result = Engine(Options(model=name)).cutout(photos["astronaut"])
+    assert result.alpha.shape == (512, 512)
+    assert all(result.alpha[point] > 0.95 for point in ASTRONAUT_IN)
+    assert all(result.alpha[point] < 0.05 for point in ASTRONAUT_OUT)
+    assert 0.25 < result.coverage < 0.7
+    assert result.notes == ()
+
+
+@pytest.mark.parametrize("name", ["u2netp", "isnet"])
+def test_a_cat_is_cut_out(name: str, photos: dict[str, Path]) -> None:
+    result = Engine(Options(model=name)).cutout(photos["chelsea"])
+    height, width = result.alpha.shape
+    assert result.alpha[height // 2, width // 2] > 0.95
+    assert 0.3 < result.coverage < 0.95
+
+
+def test_general_and_portrait_nets_agree_on_a_portrait(photos: dict[str, Path]) -> None:
+    engine = Engine()
+    isnet = engine.matte(photos["astronaut"], model="isnet")
+    modnet = engine.matte(photos["astronaut"], model="modnet")
+    u2netp = engine.matte(photos["astronaut"], model="u2netp")
+    assert _iou(isnet, modnet) > 0.9
+    assert _iou(isnet, u2netp) > 0.85
+
+
+@pytest.mark.parametrize("name", ["u2netp", "isnet", "modnet"])
+def test_the_backend_that_auto_takes_agrees_with_onnx_runtime_in_f32(
+    name: str, photos: dict[str, Path]
+) -> None:
+    with Image.open(photos["astronaut"]) as image:
+        rgb = np.asarray(image.convert("RGB"))
+    spec = find(name)
+    chosen = load(spec).predict(rgb).alpha
+    exact = load(spec, Placing(backend="ort", precision="f32")).predict(rgb).alpha
+    assert np.abs(chosen - exact).mean() < 0.002
+    assert np.mean((chosen > 0.5) != (exact > 0.5)) < 0.002
+
+
+@pytest.mark.parametrize("name", ["u2netp", "isnet"])
+def test_a_flat_picture_has_no_subject(name: str) -> None:
+    result = Engine(Options(model=name)).cutout(np.full((300, 400, 3), 120, np.uint8))
+    assert result.coverage < 0.01
+    assert [note.split(":")[0] for note in result.notes] == ["no_subject"]
+
+
+def test_the_command_line_tells_what_ran(
+    photos: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "cut.png"
+    assert main(["cut", str(photos["chelsea"]), "-o", str(out), "--json"]) == 0
+    facts = json.loads(capsys.readouterr().out)
+    assert facts["model"] == "isnet"
+    assert facts["timings_ms"]["total"] > 0
+    with Image.open(out) as image:
+        assert image.mode == "RGBA"
+    assert main(["doctor"]) == 0
+    text = capsys.readouterr().out
+    assert all(f"{name} runs on" in text for name in ("u2netp", "isnet", "modnet"))
+    assert "measured:" in text
+    assert main(["models", "verify"]) == 0
+    assert capsys.readouterr().out.count(": ok") == 3
+
+
+def test_a_half_transparent_pixel_over_white_is_right_on_a_real_edge(
+    photos: dict[str, Path],
+) -> None:
+    """Compositing the saved cutout over white equals asking for a white background."""
+    engine = Engine(Options(model="modnet"))
+    cut = engine.cutout(photos["astronaut"])
+    white = engine.cutout(photos["astronaut"], background="white")
+    page = Image.new("RGBA", cut.image.size, "white")
+    page.alpha_composite(cut.image)
+    difference = np.abs(np.asarray(page.convert("RGB")).astype(int) - np.asarray(white.image))
+    assert difference.max() <= 1
