@@ -5,7 +5,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test check lint fmt docs bench-start clean
+.PHONY: demo test check lint fmt docs docs-picture bench-start clean
 
 demo: $(VENV)/.installed
 	@$(BIN)/cleancut demo $(if $(IMAGE),"$(IMAGE)") -o demo-out
@@ -27,6 +27,10 @@ fmt: $(VENV)/.dev
 
 docs: $(VENV)/.dev
 	$(BIN)/python docs/generate.py
+
+docs-picture: $(VENV)/.dev
+	$(BIN)/cleancut models pull isnet
+	$(BIN)/python docs/picture.py
 
 # Prints rembg's side and ours, of one run; makes .venv-rembg for the peer.
 bench-start: $(VENV)/.installed

@@ -46,11 +46,22 @@ def pulled(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """
     kept = os.environ.get("CLEANCUT_TEST_MODELS")
     folder = Path(kept) if kept else tmp_path_factory.mktemp("pulled")
+    _pull(folder, "u2netp", "modnet", "isnet")
+    return folder
+
+
+def _pull(folder: Path, *names: str) -> None:
     environ = {**os.environ, "CLEANCUT_HOME": str(folder), "CLEANCUT_CACHE": str(folder / "cache")}
-    command = [sys.executable, "-m", "cleancut", "models", "pull", "u2netp", "modnet", "isnet"]
+    command = [sys.executable, "-m", "cleancut", "models", "pull", *names]
     done = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stderr
-    return folder
+
+
+@pytest.fixture(scope="session")
+def pulled_selfies(pulled: Path) -> Path:
+    """The same folder with the two MediaPipe models, which are converted from TensorFlow.js."""
+    _pull(pulled, "selfie", "selfie-landscape")
+    return pulled
 
 
 @pytest.fixture

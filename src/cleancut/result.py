@@ -56,7 +56,8 @@ class Result:
         import numpy as np
         from PIL import Image
 
-        info = {"icc_profile": self.icc, "exif": self.exif, "dpi": self.dpi}
+        exif = b"Exif\0\0" + self.exif if self.exif else None  # as Pillow hands it on
+        info = {"icc_profile": self.icc, "exif": exif, "dpi": self.dpi}
         if self.composite is not None:
             image = Image.fromarray(quantise(self.composite, 8))
         else:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from cleancut.bench.peer import REQUIREMENT, VERSION, lend_weights, prepare
+from cleancut.bench.peer import MARK, REQUIREMENT, VERSION, lend_weights, prepare
 from cleancut.errors import MissingDependency
 
 PROGRAMS = "Scripts" if sys.platform == "win32" else "bin"
@@ -63,8 +63,21 @@ def test_a_complete_one_is_used_as_it_is(tmp_path: Path) -> None:
     assert run.steps == ["ask"]
 
 
-def test_rembg_without_its_command_line_is_completed(tmp_path: Path) -> None:
+@pytest.mark.parametrize("holds", [{}, {"rembg": VERSION}])
+def test_an_environment_of_somebody_else_is_never_installed_into(
+    tmp_path: Path, holds: dict[str, str]
+) -> None:
+    run = FakeVenv(tmp_path, holds)
+    run.program("python")
+    run.program("rembg")
+    with pytest.raises(MissingDependency, match="did not make"):
+        prepare(tmp_path, tell=quiet, run=run)
+    assert run.steps == ["ask"]
+
+
+def test_an_own_one_left_half_done_is_completed(tmp_path: Path) -> None:
     run = FakeVenv(tmp_path, {"rembg": VERSION})
+    (tmp_path / MARK).touch()
     run.program("python")
     run.program("rembg")
     prepare(tmp_path, tell=quiet, run=run)

@@ -69,8 +69,6 @@ def test_a_graph_that_is_no_json_object_is_refused(tmp_path: Path, text: str) ->
 
 @pytest.mark.convert
 def test_a_small_graph_converts_and_computes(tmp_path: Path) -> None:
-    pytest.importorskip("tensorflow")
-    pytest.importorskip("tf2onnx")
     import onnx
     from onnx.reference import ReferenceEvaluator
 

@@ -19,6 +19,8 @@ REQUIREMENT = f"rembg[cpu,cli]=={VERSION}"
 NAMES = {"isnet": "isnet-general-use", "u2netp": "u2netp"}
 
 _INSTALL_TIMEOUT_S = 1800
+#: Lies in environments made here; no other is ever installed into, since that changes its packages.
+MARK = "made-by-cleancut-bench"
 #: gradio comes only with [cli], without which ``rembg --help`` ends with an error.
 _ASKED = ("rembg", "gradio", "onnxruntime", "numba", "numpy", "pillow")
 _ASK = """
@@ -48,6 +50,7 @@ class Peer:
 def prepare(folder: Path, *, tell: Callable[[str], None], run: Run | None = None) -> Peer:
     """The environment in ``folder``, made and filled with rembg if it is not there.
 
+    An environment that somebody else made is used if it is complete and never changed.
     ``run(argv, timeout_s)`` runs a command and returns its stdout; a seam. Raises
     ``MissingDependency`` with the reason if rembg cannot be had.
     """
@@ -62,6 +65,7 @@ def prepare(folder: Path, *, tell: Callable[[str], None], run: Run | None = None
             )
         tell(f"making {folder}")
         _step([sys.executable, "-m", "venv", str(folder)], folder, run)
+        (folder / MARK).touch()
     versions = _versions(python, folder, run)
     there = versions.get("rembg")
     if there is not None and there != VERSION:
@@ -69,6 +73,12 @@ def prepare(folder: Path, *, tell: Callable[[str], None], run: Run | None = None
             f"{folder} holds rembg {there}, not {VERSION}", hint="give another folder: --peer-venv"
         )
     if there is None or "gradio" not in versions or not command.exists():
+        if not (folder / MARK).exists():
+            raise MissingDependency(
+                f"{folder} lacks {REQUIREMENT}, and nothing is installed into an environment that"
+                " this benchmark did not make",
+                hint="give a new folder: --peer-venv",
+            )
         tell(f"installing {REQUIREMENT} into {folder}")
         quiet = ["--quiet", "--no-input", "--disable-pip-version-check"]
         _step([str(python), "-m", "pip", "install", *quiet, REQUIREMENT], folder, run)

@@ -72,7 +72,7 @@ def build_parser(command: str | None) -> Parser:
         if name == command:
             _module(name).add_arguments(sub)
             sub.add_argument("--debug", action="store_true", help="show the traceback of an error")
-            sub.set_defaults(run=_module(name).run, parser=sub)
+            sub.set_defaults(run=_module(name).run, parser=sub, debug=False)
     return parser
 
 
@@ -80,9 +80,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code; never raises on purpose."""
     words = list(sys.argv[1:] if argv is None else argv)
     debug = "--debug" in words
+    words = [word for word in words if word != "--debug"]  # it may stand anywhere
     try:
         command = next((word for word in words if not word.startswith("-")), None)
         args, extra = build_parser(command).parse_known_args(words)
+        args.debug = debug
         if extra:
             args.parser.error(f"unrecognized arguments: {' '.join(extra)}")
         code: int = args.run(args)

@@ -7,6 +7,8 @@ brings the old background along as a halo; F is what belongs there.
 from __future__ import annotations
 
 import math
+import os
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import cv2
@@ -38,12 +40,15 @@ _FARTHEST_PRIOR = 1e-7
 _CHUNK = 1 << 20
 
 
-def estimate_foreground(rgb: Rgb, alpha: Alpha) -> Rgb:
+def estimate_foreground(rgb: Rgb, alpha: Alpha, *, levels: int | None = None) -> Rgb:
     """Colours with the old background taken out of every soft pixel.
 
     ``rgb`` is (H, W, 3) and ``alpha`` (H, W) in [0, 1]; the result is a new array of ``rgb``'s
-    type and range. Only pixels with ``0 < alpha < 1`` change; opaque and empty ones keep their
-    value bit for bit. Raises ``BadArray`` for wrong shapes, types and values.
+    type and range. Only pixels change whose alpha will be stored as neither empty nor full; those
+    keep their value bit for bit. ``levels`` is the largest stored alpha: 255 or 65535, by default
+    that of ``rgb``'s type (65535 for float32). Networks end in a sigmoid and never say exactly 0 or
+    1, so most of a picture is "soft" by less than one step. Raises ``BadArray`` for wrong shapes,
+    types and values.
 
     Blur fusion (Forte and Pitié, "Approximate Fast Foreground Colour Estimation", ICIP 2021) with
     three changes. Colours are seeded from the surest pixels, from far to near, so that a wide soft
@@ -73,22 +78,21 @@ def estimate_foreground(rgb: Rgb, alpha: Alpha) -> Rgb:
     scale = math.sqrt(height * width / _REFERENCE_PIXELS) / shrink
     fields = _fuse(np.ascontiguousarray(small.transpose(2, 0, 1)), coverage, scale)
     foreground, background = (cv2.merge(list(field)) for field in fields)
-    _unmix(out, alpha, foreground, background, (step_y, step_x))
+    half_step = np.float32(0.5 / _levels(rgb, levels))
+    _unmix(out, alpha, foreground, background, (step_y, step_x), half_step)
     return out
 
 
 def clear_hidden(rgb: Rgb, alpha: Alpha, *, levels: int | None = None) -> Rgb:
     """Colours with zero wherever ``alpha`` will be stored as zero; a new array.
 
-    ``levels`` is the largest stored alpha: 255 or 65535, by default that of ``rgb``'s type (65535
-    for float32). Hidden colours bloat a PNG and come back as halos when a viewer scales it.
+    ``levels`` as above. Hidden colours bloat a PNG and come back as halos when a viewer scales it.
     """
     check_rgb(rgb)
     check_alpha(alpha)
     if rgb.shape[:2] != alpha.shape:
         raise BadArray(f"picture {rgb.shape[:2]} and alpha {alpha.shape} differ in size")
-    top = levels or (255 if rgb.dtype == np.uint8 else 65535)
-    seen = (alpha >= np.float32(0.5 / top)).view(np.uint8)
+    seen = (alpha >= np.float32(0.5 / _levels(rgb, levels))).view(np.uint8)
     kept: Tensor = cv2.copyTo(np.ascontiguousarray(rgb), seen)
     return kept
 
@@ -99,6 +103,10 @@ def _shrink(image: Tensor, step_y: int, step_x: int) -> NDArray[np.float32]:
     whole = image[: rows * step_y, : columns * step_x]
     mean: Tensor = cv2.resize(whole, (columns, rows), interpolation=cv2.INTER_AREA)
     return np.multiply(mean, np.float32(1 / _white(image)), dtype=np.float32)
+
+
+def _levels(rgb: Rgb, levels: int | None) -> int:
+    return levels or (255 if rgb.dtype == np.uint8 else 65535)
 
 
 def _white(image: Tensor) -> float:
@@ -161,16 +169,22 @@ def _spread(weighted: Planes, weight: Alpha, prior: Planes, trust: float, width:
 
 
 def _unmix(
-    out: Tensor, alpha: Alpha, foreground: Rgb, background: Rgb, steps: tuple[int, int]
+    out: Tensor,
+    alpha: Alpha,
+    foreground: Rgb,
+    background: Rgb,
+    steps: tuple[int, int],
+    half_step: np.float32,
 ) -> None:
     """Write F into the soft pixels of ``out``, which holds C, a million pixels at a time."""
     flat_alpha, flat_out = alpha.reshape(-1), out.reshape(-1, 3)
     white = _white(out)
-    for start in range(0, flat_alpha.size, _CHUNK):
+
+    def unmix(start: int) -> None:
         part = flat_alpha[start : start + _CHUNK]
-        soft = np.flatnonzero((part > 0) & (part < 1))
+        soft = np.flatnonzero((part >= half_step) & (part <= 1 - half_step))
         if soft.size == 0:
-            continue
+            return
         a = part[soft][:, None]
         soft += start
         y, x = np.divmod(soft, alpha.shape[1])
@@ -180,6 +194,13 @@ def _unmix(
         f += (c - a * f - clear * b) * (a / (a * a + clear * clear))
         f = np.clip(f, 0, 1) * np.float32(white)
         flat_out[soft] = np.rint(f) if out.dtype.kind == "u" else f
+
+    starts = range(0, flat_alpha.size, _CHUNK)
+    if len(starts) == 1:
+        unmix(0)
+        return
+    with ThreadPoolExecutor(min(len(starts), os.cpu_count() or 1, 8)) as pool:
+        list(pool.map(unmix, starts))
 
 
 def _sample(field: Rgb, y: Tensor, x: Tensor, steps: tuple[int, int]) -> NDArray[np.float32]:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from PIL.Image import Image
 
-    from cleancut.rembg.pixels import Predictor
+    from cleancut.rembg.pixels import Predictor, Task
 
     Pixels: TypeAlias = bytes | Image | NDArray[Any]
 
@@ -70,11 +70,8 @@ def remove(
             "ViTMatte is not offered: its weights are not in the catalog",
             hint="use alpha_matting=True, which needs no weights",
         )
-    from cleancut.engine import memory_errors
     from cleancut.rembg import pixels
 
-    category = kwargs.pop("cc", None) or kwargs.pop("cloth_category", None)
-    recut = bool(kwargs.pop("recut", False))
     task = pixels.Task(
         alpha_matting=alpha_matting,
         foreground=alpha_matting_foreground_threshold,
@@ -87,16 +84,28 @@ def remove(
         rembg_pixels=bool(kwargs.pop("rembg_pixels", False)),
         bgcolor=pixels.parse_colour(bgcolor),
     )
+    return _cut(data, task, session, kwargs, force_return_bytes)
+
+
+def _cut(
+    data: Pixels, task: Task, session: Predictor | None, extras: dict[str, Any], as_bytes: bool
+) -> Pixels:
+    """Read, predict, cut and give back; a session is made where there is none."""
+    from cleancut.engine import memory_errors
+    from cleancut.rembg import pixels
+
+    category = extras.get("cc") or extras.get("cloth_category")
+    recut = bool(extras.get("recut", False)) or task.rembg_pixels
     with memory_errors():
         kind = pixels.kind_of(data)
         picture = pixels.read(data)
         if session is None:
-            session = new_session(**{k: v for k, v in kwargs.items() if k in SESSION_KEYWORDS})
+            session = new_session(**{k: v for k, v in extras.items() if k in SESSION_KEYWORDS})
         if not callable(getattr(session, "predict", None)):
             raise BadArgument(
                 f"session is a {type(session).__name__}, which has no predict",
                 hint="make one with new_session()",
             )
-        mattes = pixels.mattes_of(picture, session, category, recut=recut or task.rembg_pixels)
+        mattes = pixels.mattes_of(picture, session, category, recut=recut)
         layers = [pixels.layer(picture, matte, task) for matte in mattes]
-        return pixels.answer("bytes" if force_return_bytes else kind, picture, layers, task)
+        return pixels.answer("bytes" if as_bytes else kind, picture, layers, task)
