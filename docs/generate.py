@@ -17,6 +17,7 @@ from cleancut.catalog import ModelSpec, auto_order, catalog, default_models
 from cleancut.cli.main import COMMANDS, EXIT_CODES, build_parser
 
 HERE = Path(__file__).parent
+README = HERE.parent / "README.md"
 HEAD = "<!-- made by docs/generate.py; run `make docs` -->\n\n"
 
 
@@ -152,16 +153,31 @@ def _tree(cls: type[errors.CleancutError]) -> Iterator[type[errors.CleancutError
             yield from _tree(child)
 
 
+def readme() -> str:
+    """The README with its short table of models made anew."""
+    table = "| model | good for | MB | weights' licence | commercial use |\n|---|---|---|---|---|\n"
+    for spec in catalog().values():
+        sizes = [weight.bytes for weight in spec.weights if weight.bytes]
+        megabytes = f"{min(sizes) / 1e6:.1f}" if sizes else "-"
+        table += f"| `{spec.id}` | {spec.title} | {megabytes} | {spec.weight_licence} "
+        table += f"| {spec.commercial} |\n"
+    text = README.read_text("utf-8")
+    before, _, rest = text.partition("<!-- models: begin -->\n")
+    _, _, after = rest.partition("<!-- models: end -->")
+    return f"{before}<!-- models: begin -->\n{table}<!-- models: end -->{after}"
+
+
 PAGES = {"cli.md": cli_page, "models.md": models_page, "errors.md": errors_page}
 
 
 def stale() -> list[str]:
     """Names of the pages that differ from what the code says."""
-    return [
+    pages = [
         name
         for name, page in PAGES.items()
         if not (HERE / name).is_file() or (HERE / name).read_text("utf-8") != page()
     ]
+    return pages if README.read_text("utf-8") == readme() else [*pages, "README.md"]
 
 
 def main() -> int:
@@ -171,6 +187,7 @@ def main() -> int:
         return 1 if stale() else 0
     for name, page in PAGES.items():
         (HERE / name).write_text(page(), "utf-8")
+    README.write_text(readme(), "utf-8")
     return 0
 
 

@@ -113,6 +113,12 @@ def test_a_custom_model_takes_its_recipe_from_the_file_beside_it(tmp_path: Path)
     )
 
 
+def test_custom_by_name_says_to_give_a_path() -> None:
+    with pytest.raises(BadOption, match="path") as caught:
+        rows.find("custom")
+    assert "--model my_net.onnx" in caught.value.hint
+
+
 def test_bad_recipes_name_the_file(tmp_path: Path) -> None:
     (tmp_path / "net.toml").write_text("size = ")
     with pytest.raises(BadOption, match=r"net\.toml"):

@@ -71,6 +71,9 @@ def test_options_have_one_flag_each_and_are_documented() -> None:
         assert f"`{field.name}`" in library, f"docs/library.md does not explain {field.name}"
 
 
+@pytest.mark.skipif(
+    sys.version_info >= (3, 13), reason="argparse lays out its help differently from 3.13 on"
+)
 def test_generated_pages_are_fresh() -> None:
     location = ROOT / "docs" / "generate.py"
     spec = importlib.util.spec_from_file_location("docs_generate", location)

@@ -226,6 +226,11 @@ def find(name: str) -> ModelSpec:
     if name.lower().endswith(".onnx"):
         return custom(Path(name))
     wanted = _plain(name)
+    if wanted == "custom":
+        raise BadOption(
+            "custom means a network of yours, given by its path",
+            hint="like: --model my_net.onnx --recipe 'size=512 mean=0.5 std=0.5'",
+        )
     names: dict[str, ModelSpec] = {}
     for spec in catalog().values():
         for alias in spec.names:

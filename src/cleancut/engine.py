@@ -9,18 +9,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from os import PathLike
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, TypedDict
 
-from cleancut.catalog import (
-    ModelSpec,
-    auto_order,
-    custom,
-    find,
-    parse_recipe,
-    refuse_non_commercial,
-)
-from cleancut.errors import OutOfMemory, WeightsMissing
+from cleancut.errors import OutOfMemory
 from cleancut.options import Background, Options, parse_background
 
 if TYPE_CHECKING:
@@ -30,6 +21,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
     from cleancut.arrays import Alpha
+    from cleancut.catalog import ModelSpec
     from cleancut.imaging.picture import Picture
     from cleancut.models.base import Model
     from cleancut.options import BackendChoice, DeviceChoice, Format, PrecisionChoice
@@ -155,6 +147,8 @@ class Engine:
 
     def model_for(self, options: Options) -> tuple[Model, tuple[str, ...]]:
         """The loaded model that ``options`` ask for, and notes on how it was chosen."""
+        from cleancut.models.choose import choose
+
         spec, notes = choose(options)
         return self._load(spec, options), notes
 
@@ -184,40 +178,6 @@ class Engine:
         if wanted is None or wanted.path is None:
             return None
         return self.read(wanted.path, options=options)
-
-
-def choose(options: Options) -> tuple[ModelSpec, tuple[str, ...]]:
-    """The catalog row that ``options`` mean, without loading anything.
-
-    "auto" is the first pulled row of the catalog's auto order. Raises ``UnknownModel``,
-    ``LicenceRefused``, ``WeightsMissing``.
-    """
-    if options.model == "auto":
-        return _choose_auto(options.commercial_only)
-    if options.model == "echo":
-        from cleancut.models.echo import SPEC
-
-        return SPEC, ()
-    spec = find(options.model)
-    if options.recipe:
-        spec = custom(Path(options.model), parse_recipe(options.recipe))
-    if options.commercial_only:
-        refuse_non_commercial(spec)
-    return spec, ()
-
-
-def _choose_auto(commercial_only: bool) -> tuple[ModelSpec, tuple[str, ...]]:
-    from cleancut.weights.resolve import is_pulled
-
-    rows = [s for s in auto_order() if not commercial_only or s.commercial == "yes"]
-    for spec in rows:
-        if is_pulled(spec):
-            if spec is rows[0]:
-                return spec, ()
-            return spec, (f"auto_model: {spec.id}, since {rows[0].id} is not pulled",)
-    raise WeightsMissing(
-        "no model is on this machine yet", hint=f"run: cleancut models pull {rows[0].id}"
-    )
 
 
 class _Clock:

@@ -36,7 +36,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     start.add_argument("--no-rembg", action="store_true", help="measure only cleancut")
     start.add_argument("--json", type=Path, metavar="FILE", help="write every measurement as JSON")
     start.add_argument(
-        "--write", type=Path, metavar="FILE", help="put the table between the markers of a document"
+        "--write",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="put the table between the markers of a document (may be given again)",
     )
 
 
@@ -57,6 +62,6 @@ def run(args: argparse.Namespace) -> int:
     print(text)
     if args.json:
         write_atomic(args.json, json.dumps(report.to_dict(), indent=1).encode())
-    if args.write:
-        write_block(args.write, text)
+    for document in args.write:
+        write_block(document, text)
     return 0

@@ -28,7 +28,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Pull, cut, tell."""
     from cleancut.bench.pictures import fetch_demo_pictures
-    from cleancut.engine import Engine, choose
+    from cleancut.engine import Engine
+    from cleancut.models.choose import choose
     from cleancut.options import Options
     from cleancut.weights.resolve import is_pulled
 

@@ -89,6 +89,7 @@ def _list(args: argparse.Namespace) -> int:
     ]
     print(_table(("  model", "MB", "commercial", "weights' licence", "good for"), cells))
     print("\n* on this machine. More: cleancut models info NAME; get: cleancut models pull NAME")
+    print("custom: any other ONNX network runs by its path, --model FILE.onnx --recipe '...'")
     return 0
 
 

@@ -7,8 +7,9 @@ import warnings
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from cleancut.engine import Engine, choose, shared
+from cleancut.engine import Engine, shared
 from cleancut.errors import BackendUnavailable, UnknownModel, WeightsMissing
+from cleancut.models.choose import choose
 from cleancut.options import Options
 from cleancut.rembg.faults import BadArgument, NotOffered, UnknownArgument, UnknownSession
 from cleancut.rembg.sessions import Session
