@@ -241,3 +241,12 @@ def test_what_a_killed_process_left_is_swept_when_it_is_old(tmp_path: Path) -> N
     os.utime(tmp_path / "other", (0, 0))
     sweep(tmp_path)
     assert {p.name for p in tmp_path.iterdir()} == {"package-new", "other"}
+
+
+def test_a_relative_folder_is_one_of_the_callers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The clients run in a folder of their own, where a relative path would lead elsewhere."""
+    monkeypatch.chdir(tmp_path)
+    packages = Packages(Path("here"))
+    assert packages._under == tmp_path / "here"

@@ -36,7 +36,7 @@ class Packages:
     def __init__(self, under: Path, progress: Progress | None = None) -> None:
         """``under`` is the folder on whose disk packages may lie for a while."""
         self.progress = progress
-        self._under = under
+        self._under = under.resolve()  # the clients run in a folder of their own
         self._folder: tempfile.TemporaryDirectory[str] | None = None
         self._fetched: dict[str, Path] = {}
         self._failed: dict[str, str] = {}
