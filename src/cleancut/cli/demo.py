@@ -51,6 +51,8 @@ def run(args: argparse.Namespace) -> int:
 
     print("3. the cutouts")
     engine = Engine()
+    model, _ = engine.model_for(engine.options)
+    clock.lap(f"load {model.spec.id} on {model.placement}")
     saved: list[Path] = []
     args.output.mkdir(parents=True, exist_ok=True)
     for picture in pictures:
@@ -58,7 +60,7 @@ def run(args: argparse.Namespace) -> int:
         cut = result.save(args.output / f"{Path(picture).stem}.cutout.png")
         white = args.output / f"{Path(picture).stem}.white.jpg"
         result.save(white)
-        clock.lap(f"cut {Path(picture).name} with {result.model} on {result.placement}")
+        clock.lap(f"cut {Path(picture).name}, save it as PNG and on white as JPEG")
         saved += [cut, white]
         for note in result.notes:
             print(f"   note: {note}")
