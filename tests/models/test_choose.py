@@ -1,0 +1,50 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from cleancut.catalog import find
+from cleancut.errors import BadOption, LicenceRefused, UnknownModel, WeightsMissing
+from cleancut.models.choose import choose
+from cleancut.options import Options
+
+
+def _lay_down(home: Path, name: str) -> None:
+    """A file of the right name; choosing looks at no bytes."""
+    weight = find(name).weights[-1]
+    folder = home / "cleancut" / "models" / find(name).id
+    folder.mkdir(parents=True)
+    (folder / weight.file).write_bytes(bytes(weight.bytes))
+
+
+def test_auto_takes_the_best_that_is_here_and_says_when_it_is_not_the_first(home: Path) -> None:
+    with pytest.raises(WeightsMissing, match="no model"):
+        choose(Options())
+    _lay_down(home, "modnet")
+    _lay_down(home, "u2netp")
+    spec, notes = choose(Options())
+    assert spec.id == "u2netp"
+    assert notes == ("auto_model: u2netp, since isnet is not pulled",)
+    assert choose(Options(commercial_only=True))[0].id == "u2netp"
+
+
+def test_names_paths_and_recipes(tmp_path: Path) -> None:
+    assert choose(Options(model="U2NET_human_seg"))[0].id == "u2net-human-seg"
+    net = str(tmp_path / "net.onnx")
+    spec, notes = choose(Options(model=net, recipe="size=64 mean=0.5"))
+    assert spec.path == Path(net)
+    assert spec.recipe.size == (64, 64)
+    assert notes == ()
+    assert choose(Options(model="echo"))[0].family == "echo"
+
+
+def test_what_cannot_be_chosen_is_a_typed_error(tmp_path: Path) -> None:
+    with pytest.raises(UnknownModel):
+        choose(Options(model="u3net"))
+    with pytest.raises(BadOption):
+        choose(Options(model="custom"))
+    with pytest.raises(LicenceRefused):
+        choose(Options(model="bria-rmbg", commercial_only=True))
+    with pytest.raises(LicenceRefused):
+        choose(Options(model=str(tmp_path / "net.onnx"), commercial_only=True))
