@@ -4,6 +4,7 @@ import io
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -216,3 +217,15 @@ def test_matte_is_the_alpha(disc: NDArray[np.uint8]) -> None:
     alpha = cleancut.matte(disc, model="echo")
     assert alpha.dtype == np.float32
     assert (alpha == cutout(disc, model="echo").alpha).all()
+
+
+@pytest.mark.parametrize("values", [{"max_models": 0}, {"threads": -1}, {"threads": "two"}])
+def test_an_engine_of_impossible_size_is_refused(values: dict[str, Any]) -> None:
+    with pytest.raises(BadOption):
+        Engine(**values)
+
+
+@pytest.mark.parametrize("source", ["", " ", "https://example.org/a.jpg"])
+def test_what_is_no_path_is_told_as_such(source: str) -> None:
+    with pytest.raises(InputNotFound, match=r"empty|address"):
+        Engine().read(source)

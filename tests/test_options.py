@@ -3,6 +3,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import typing
+from pathlib import Path
 
 import pytest
 
@@ -34,11 +35,25 @@ def test_defaults_are_valid_and_have_empty_json() -> None:
         {"model": ""},
         {"recipe": "size=320"},
         {"only_mask": True, "background": "white"},
+        {"model": None},
+        {"model": 3},
+        {"background": (255, 0, 0)},
+        {"background": "blur:"},
+        {"recipe": 5},
+        {"crop": "no"},
+        {"max_side_px": 99.5},
+        {"quality": "high"},
+        {"max_megapixels": None},
     ],
 )
 def test_impossible_values_are_refused(values: dict[str, typing.Any]) -> None:
     with pytest.raises(BadOption):
         Options(**values)
+
+
+def test_a_path_object_is_taken_where_a_path_may_stand() -> None:
+    options = Options(model=Path("my.onnx"), background=Path("beach.jpg"))  # type: ignore[arg-type]
+    assert (options.model, options.background) == ("my.onnx", "beach.jpg")
 
 
 def test_an_unknown_name_is_never_ignored() -> None:
@@ -74,6 +89,8 @@ def test_backgrounds() -> None:
     assert parse_background("blur:20") == Background(blur_px=20.0)
     assert parse_background("blur:3%") == Background(blur_share=0.03)
     assert parse_background("dir/beach.jpg") == Background(path="dir/beach.jpg")
+    for path in ("blurred.jpg", "blur.png", "blur/beach.jpg"):  # pictures, not a kind of blur
+        assert parse_background(path) == Background(path=path)
 
 
 def test_flags_drop_the_unit() -> None:

@@ -13,6 +13,7 @@ from cleancut.models.base import Prediction
 from cleancut.models.echo import SPEC, EchoModel
 from cleancut.options import Options
 from cleancut.pipeline import cutout, is_cut_out, matte, model_view
+from tests.imaging.conftest import adobe_rgb
 
 
 class Says:
@@ -59,6 +60,14 @@ def test_a_picture_without_a_subject_says_so_or_fails() -> None:
     assert [note.split(":")[0] for note in notes] == ["no_subject"]
     with pytest.raises(NoSubject, match=r"1\.00%"):
         cutout(picture, model, Options(fail_if_empty=True))
+
+
+def test_a_small_subject_that_the_model_is_sure_of_is_a_subject() -> None:
+    picture = Picture(np.full((400, 500, 3), 90, np.uint8))
+    bird = np.zeros((400, 500), np.float32)
+    bird[100:108, 200:212] = 1  # .05 % of the frame
+    assert cutout(picture, Says(bird), Options()).notes == ()
+    assert cutout(picture, Says(bird * np.float32(0.6)), Options()).notes != ()
 
 
 def test_incoming_transparency_is_multiplied_in() -> None:
@@ -172,3 +181,23 @@ def test_the_soft_edge_carries_no_old_background() -> None:
     rim = (result.alpha > 0.2) & (result.alpha < 0.8)
     assert np.abs(result.foreground[rim] - red).mean() < 12
     assert np.abs(mixed[rim] - red).mean() > 60
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_a_background_looks_alike_through_the_profile_of_the_picture(dtype, disc) -> None:  # type: ignore[no-untyped-def]
+    icc = adobe_rgb()
+    step = np.iinfo(dtype).max // 255
+    picture = Picture(disc.astype(dtype) * step, icc=icc)
+    page = Picture(np.broadcast_to(np.array((255, 0, 0), np.uint8), (30, 40, 3)).copy())
+    red = Options(background="#ff0000")
+    file = Options(background="red.png")
+    for options, background in ((red, None), (file, page)):
+        result = cutout(picture, EchoModel(), options, background=background)
+        assert result.composite is not None
+        assert result.icc == icc
+        # sRGB red is (219, 0, 0) in Adobe RGB.
+        assert np.abs(result.composite[0, 0] / step - (219, 0, 0)).max() <= 2
+    # A background in the same space needs no conversion.
+    same = cutout(picture, EchoModel(), file, background=dataclasses.replace(page, icc=icc))
+    assert same.composite is not None
+    assert (same.composite[0, 0] / step).tolist() == [255, 0, 0]

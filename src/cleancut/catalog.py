@@ -8,7 +8,6 @@ import tomllib
 from collections.abc import Iterable
 from dataclasses import dataclass, field, fields
 from functools import cache
-from importlib.resources import files
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -198,7 +197,8 @@ def parse(text: dict[str, Any]) -> dict[str, ModelSpec]:
 
 @cache
 def _text() -> dict[str, Any]:
-    return tomllib.loads(files("cleancut").joinpath("catalog.toml").read_text("utf-8"))
+    # Not importlib.resources: it costs a tenth of what `models list` may take.
+    return tomllib.loads(Path(__file__).with_name("catalog.toml").read_text("utf-8"))
 
 
 @cache

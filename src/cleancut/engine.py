@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from os import PathLike
-from typing import TYPE_CHECKING, Any, BinaryIO, TypedDict
+from typing import TYPE_CHECKING, Any, TypedDict
 
-from cleancut.errors import OutOfMemory
+from cleancut.errors import BadOption, InputNotFound, OutOfMemory
 from cleancut.options import Background, Options, parse_background
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from cleancut.arrays import Alpha
     from cleancut.catalog import ModelSpec
+    from cleancut.imaging.files import Readable
     from cleancut.imaging.picture import Picture
     from cleancut.models.base import Model
     from cleancut.options import BackendChoice, DeviceChoice, Format, PrecisionChoice
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
         | bytes
         | bytearray
         | memoryview
-        | BinaryIO
+        | Readable
         | Image
         | NDArray[Any]
         | Picture
@@ -77,6 +78,9 @@ class Engine:
     def __init__(
         self, options: Options | None = None, *, max_models: int = 3, threads: int | None = None
     ) -> None:
+        for name, value in (("max_models", max_models), ("threads", threads)):
+            if value is not None and (not isinstance(value, int) or value < 1):
+                raise BadOption(f"{name}: {value!r} is not a whole number from 1 up")
         self.options = options or Options()
         self._max_models = max_models
         self._threads = threads
@@ -136,6 +140,8 @@ class Engine:
         if isinstance(source, Picture):
             return source
         limit = (options or self.options).max_megapixels
+        if isinstance(source, str):
+            _refuse_what_is_no_path(source)
         if isinstance(source, PILImage):
             check_size(source.width, source.height, limit)  # before it is loaded
             return adopt.from_pil(source)
@@ -178,6 +184,15 @@ class Engine:
         if wanted is None or wanted.path is None:
             return None
         return self.read(wanted.path, options=options)
+
+
+def _refuse_what_is_no_path(source: str) -> None:
+    if not source.strip():
+        raise InputNotFound("the path is empty", hint="give the name of a picture")
+    if source.lower().startswith(("http://", "https://")):
+        raise InputNotFound(
+            f"{source} is an address, not a file", hint="download the picture first"
+        )
 
 
 class _Clock:

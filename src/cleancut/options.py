@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import re
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, Literal, get_args
@@ -80,6 +81,7 @@ class Options:
     max_megapixels: float = _knob(120.0, "refuse larger pictures before decoding them", metavar="N")
 
     def __post_init__(self) -> None:
+        self._check_types()
         for name, choices in CHOICES.items():
             value = getattr(self, name)
             if value not in choices and not (name == "format" and value is None):
@@ -89,8 +91,8 @@ class Options:
                 )
         if not self.model:
             raise BadOption("--model: empty name", hint="run: cleancut models list")
-        _number(self.quality, "quality", 1, 100)
-        _number(self.max_side_px, "max_side_px", 1, 100_000)
+        _number(self.quality, "quality", 1, 100, whole=True)
+        _number(self.max_side_px, "max_side_px", 1, 100_000, whole=True)
         _number(self.max_megapixels, "max_megapixels", 0.01, 10_000)
         parse_margin(self.margin)
         background = parse_background(self.background)
@@ -102,6 +104,18 @@ class Options:
             raise BadOption(
                 "--only-mask and --background contradict each other", hint="leave one of them out"
             )
+
+    def _check_types(self) -> None:
+        for knob in fields(self):
+            value = getattr(self, knob.name)
+            if value is None and knob.default is not None:
+                raise BadOption(f"{flag(knob.name)}: None is no value", hint="leave it out")
+            if knob.name in ("model", "background") and isinstance(value, os.PathLike):
+                object.__setattr__(self, knob.name, os.fspath(value))
+            elif isinstance(knob.default, bool) and not isinstance(value, bool):
+                raise BadOption(f"{flag(knob.name)}: {value!r} is not True or False")
+            elif knob.name in _TEXTS and not isinstance(value, str | type(knob.default)):
+                raise BadOption(f"{flag(knob.name)}: {value!r} is not text", hint=_TEXTS[knob.name])
 
     @classmethod
     def from_mapping(cls, values: dict[str, Any]) -> Options:
@@ -132,6 +146,14 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "device": get_args(DeviceChoice),
     "precision": get_args(PrecisionChoice),
     "format": get_args(Format),
+}
+
+
+#: Fields that hold text, each with what it may look like.
+_TEXTS = {
+    "model": "a name like 'isnet', or a path to an .onnx file",
+    "recipe": "like 'size=320 mean=0.5 std=1'",
+    "background": "a colour like '#fff', a path to a picture, or 'blur:20'",
 }
 
 
@@ -177,7 +199,7 @@ def parse_background(text: str | None) -> Background | None:
     if text is None or text.strip() == "transparent":
         return None
     word = text.strip()
-    if word.startswith("blur"):
+    if re.fullmatch(r"blur(:.*)?", word):
         return _parse_blur(word)
     if (colour := _parse_colour(word)) is not None:
         return Background(colour=colour)
@@ -213,10 +235,16 @@ def _parse_colour(word: str) -> tuple[int, int, int] | None:
     return None if alpha else (red, green, blue)
 
 
-def _number(value: float | None, name: str, low: float, high: float) -> None:
+def _number(
+    value: float | None, name: str, low: float, high: float, *, whole: bool = False
+) -> None:
     if value is None:
         return
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise BadOption(f"{flag(name)}: {value!r} is not a number")
+    kinds = int if whole else int | float
+    if isinstance(value, bool) or not isinstance(value, kinds) or not math.isfinite(value):
+        raise BadOption(
+            f"{flag(name)}: {value!r} is not a {'whole ' if whole else ''}number",
+            hint=f"{low:g} to {high:g}",
+        )
     if not low <= value <= high:
         raise BadOption(f"{flag(name)}: {value:g} is out of range", hint=f"{low:g} to {high:g}")

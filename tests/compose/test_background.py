@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import pytest
 
@@ -74,6 +75,39 @@ def test_blur_shows_no_ghost_of_the_subject() -> None:
         blur = blurred(picture, alpha, radius)
         assert blur[..., 0].max() <= 2
         assert blur[..., 2].min() >= 198
+
+
+def test_blur_shows_no_rim_of_a_subject_with_soft_edges() -> None:
+    alpha = np.zeros((300, 400), np.float32)
+    alpha[100:200, 150:250] = 1
+    alpha = cv2.GaussianBlur(alpha, (0, 0), 4)
+    blue, red = np.float32((0, 0, 200)), np.float32((255, 0, 0))
+    mix = alpha[..., None] * red + (1 - alpha[..., None]) * blue
+    for radius, most in ((2.0, 70), (8.0, 15), (40.0, 3)):
+        blur = blurred(np.rint(mix).astype(np.uint8), alpha, radius)
+        assert blur[alpha < 0.5, 0].max() <= most
+
+
+def test_a_narrow_blur_stays_narrow_in_a_large_picture() -> None:
+    halves = np.zeros((60, 3000, 3), np.uint8)
+    halves[:, 1500:] = 255
+    for radius in (3.0, 60.0):
+        rise = blurred(halves, np.zeros((60, 3000), np.float32), radius)[30, :, 0].astype(float)
+        slopes = np.diff(rise) / 255
+        middle = np.average(np.arange(slopes.size), weights=slopes)
+        spread = np.sqrt(np.average((np.arange(slopes.size) - middle) ** 2, weights=slopes))
+        assert spread == pytest.approx(radius, rel=0.15)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_blur_keeps_a_uniform_colour_at_its_depth(dtype: type[np.unsignedinteger]) -> None:
+    flat = np.full((50, 2100, 3), np.iinfo(dtype).max // 3, dtype)
+    alpha = np.zeros((50, 2100), np.float32)
+    alpha[:, 300:2000] = 1
+    for radius in (0.5, 5.0, 300.0):
+        blur = blurred(flat, alpha, radius)
+        assert blur.dtype == dtype
+        assert np.abs(blur.astype(int) - flat).max() <= 1
 
 
 def test_blur_of_a_picture_that_is_all_subject_is_the_blurred_picture() -> None:

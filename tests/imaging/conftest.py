@@ -47,8 +47,7 @@ def srgb_profile() -> bytes:
     return ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 
 
-@pytest.fixture(scope="session")
-def wide_profile() -> bytes:
+def adobe_rgb() -> bytes:
     """Primaries of Adobe RGB (1998), adapted to D50, gamma 2.2."""
     curve = _gamma(2.19921875)
     tags = {
@@ -58,6 +57,11 @@ def wide_profile() -> bytes:
         b"rTRC": curve, b"gTRC": curve, b"bTRC": curve,
     }  # fmt: skip
     return _profile(b"RGB ", b"XYZ ", b"mntr", tags)
+
+
+@pytest.fixture(scope="session")
+def wide_profile() -> bytes:
+    return adobe_rgb()
 
 
 @pytest.fixture(scope="session")

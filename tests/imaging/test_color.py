@@ -6,6 +6,7 @@ from PIL import Image
 
 from cleancut.imaging.color import (
     cmyk_to_srgb,
+    from_srgb,
     grey_to_srgb,
     is_srgb,
     lab_to_srgb,
@@ -65,6 +66,26 @@ def _adobe_to_srgb(colour):
     matrices = [np.array([row.split() for row in m.split(";")], float) for m in (to_xyz, to_rgb)]
     back = np.clip(matrices[1] @ matrices[0] @ linear, 0, 1)
     return 255 * np.where(back <= 0.0031308, 12.92 * back, 1.055 * back ** (1 / 2.4) - 0.055)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
+def test_srgb_colours_look_the_same_through_a_wide_profile(wide_profile, dtype):
+    top = 1.0 if dtype == np.float32 else np.iinfo(dtype).max
+    page = np.array([[[1, 0, 0], [0.2, 0.7, 0.4], [1, 1, 1], [0, 0, 0]]]) * top
+    wide = from_srgb(page.astype(dtype), wide_profile)
+    # sRGB red lies inside Adobe RGB, where its components are (219, 0, 0).
+    assert np.abs(wide[0, 0].astype(int) - (219, 0, 0)).max() <= 2
+    assert np.abs(_adobe_to_srgb(wide[0, 1] / 255) - 255 * page[0, 1] / top).max() <= 2
+    assert (wide[0, 2] == 255).all()
+    assert (wide[0, 3] == 0).all()
+
+
+def test_srgb_colours_stay_where_the_profile_says_srgb_or_nothing(
+    srgb_profile, grey_profile, cmyk_profile
+):
+    rgb = np.random.default_rng(0).integers(0, 65536, (9, 7, 3), np.uint16)
+    for icc in (None, srgb_profile, grey_profile, cmyk_profile, b"garbage"):
+        assert from_srgb(rgb, icc) is rgb
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])

@@ -67,6 +67,13 @@ def test_wide_soft_region_takes_its_colour_from_the_opaque_part() -> None:
     assert np.ptp(found[band].mean(axis=0)) > 0.8 * wanted
 
 
+@pytest.mark.parametrize("width", [32, 64, 128])
+def test_a_soft_edge_over_a_quarter_of_an_icon_is_cleaned(width: int) -> None:
+    ramp = np.clip((np.arange(width) - 0.375 * width) / (0.25 * width), 0, 1).astype(np.float32)
+    s = scene(np.repeat(ramp[None], 3 * width // 4, axis=0))
+    assert s.error(estimate_foreground(s.rgb, s.alpha)) < 0.25 * s.error(s.rgb)
+
+
 def test_fine_texture_survives_in_nearly_opaque_pixels_of_a_shrunk_picture() -> None:
     rng = np.random.default_rng(6)
     texture = rng.integers(60, 200, (900, 1200, 3)).astype(np.float32)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import platform
 import shutil
 from dataclasses import asdict, dataclass
@@ -11,7 +12,12 @@ from pathlib import Path
 
 from cleancut import __version__
 from cleancut.catalog import ModelSpec, catalog
-from cleancut.errors import CleancutError
+from cleancut.cli.main import as_error
+
+#: Topics whose problems keep pictures from being cut.
+BLOCKING = ("models", "model", "runtime")
+#: With less room than this the largest default model cannot be pulled.
+LITTLE_SPACE_BYTES = 300_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +53,7 @@ def run(args: argparse.Namespace) -> int:
             )
             if line.remedy:
                 print(f"{'':>14} mend it: {line.remedy}")
-    return 3 if any(line.problem and line.topic in ("models", "runtime") for line in lines) else 0
+    return 3 if any(line.problem and line.topic in BLOCKING for line in lines) else 0
 
 
 def _software() -> list[Line]:
@@ -85,19 +91,37 @@ def _folders() -> list[Line]:
     for place in places():
         if place.folder.is_dir():
             lines.append(Line("searched", f"{place.folder} ({place.kind})"))
-    for name, folder in (("home", home()), ("cache", cache_folder())):
-        problem = (
-            "" if _writable(folder) else "cannot be written; every start measures and compiles anew"
-        )
-        free = shutil.disk_usage(_existing(folder)).free
-        lines.append(Line(name, f"{folder}, {free / 1e9:.1f} GB free", problem))
-    return lines
+    return [
+        *lines,
+        _folder("home", home(), "CLEANCUT_HOME", "no model can be pulled"),
+        _folder("cache", cache_folder(), "CLEANCUT_CACHE", "every start compiles anew"),
+    ]
+
+
+def _folder(topic: str, folder: Path, variable: str, effect: str) -> Line:
+    existing = folder
+    while not os.path.lexists(existing) and existing != existing.parent:
+        existing = existing.parent
+    try:
+        free = shutil.disk_usage(existing).free
+    except OSError as error:
+        return Line(topic, f"{folder}", f"cannot be looked at ({error.strerror}); {effect}")
+    what = f"{folder}, {free / 1e9:.1f} GB free"
+    if not existing.is_dir() or not os.access(existing, os.W_OK | os.X_OK):
+        return Line(topic, what, f"cannot be written; {effect}", f"export {variable}=~/cleancut")
+    if free < LITTLE_SPACE_BYTES:
+        return Line(topic, what, "the disk is nearly full", "free some space on it")
+    return Line(topic, what)
 
 
 def _models(probe: bool) -> list[Line]:
     from cleancut.weights.resolve import is_pulled
 
-    here = [spec for spec in catalog().values() if is_pulled(spec)]
+    try:
+        here = [spec for spec in catalog().values() if is_pulled(spec)]
+    except OSError as error:
+        problem = f"{error.filename} cannot be looked at ({error.strerror})"
+        return [Line("models", "unknown", problem, "check the permissions of that folder")]
     if not here:
         return [Line("models", "none", "nothing can be cut yet", "cleancut models pull")]
     return [_model(spec, probe) for spec in here]
@@ -110,8 +134,11 @@ def _model(spec: ModelSpec, probe: bool) -> Line:
         if probe:
             forget_choice(spec)
         placement = load(spec, Placing(measure=probe)).placement
-    except CleancutError as error:
-        return Line("model", spec.id, error.message, error.hint.removeprefix("run: "))
+    except Exception as caught:  # one broken model or package must not hide the rest
+        error = as_error(caught)
+        remedy = error.hint.removeprefix("run: ")
+        remedy = "" if remedy == "cleancut doctor" else remedy  # that is what is running
+        return Line("model", spec.id, error.message.removeprefix(f"{spec.id}: "), remedy)
     return Line("model", f"{spec.id} runs on {placement} ({placement.reason})")
 
 
@@ -133,15 +160,3 @@ def _tools() -> list[Line]:
     except ImportError:
         lines.append(Line("heic", "not installed (optional): pip install 'cleancut[heic]'"))
     return lines
-
-
-def _existing(folder: Path) -> Path:
-    while not folder.exists():
-        folder = folder.parent
-    return folder
-
-
-def _writable(folder: Path) -> bool:
-    import os
-
-    return os.access(_existing(folder), os.W_OK)

@@ -4,19 +4,32 @@ from __future__ import annotations
 
 import argparse
 import difflib
+import errno
+import os
 import re
+import signal
 import sys
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from types import ModuleType
 from typing import NoReturn
 
 from cleancut import __version__
-from cleancut.errors import BadOption, CleancutError, Kind
+from cleancut.errors import (
+    BadOption,
+    CleancutError,
+    Kind,
+    MissingDependency,
+    OutputNotWritable,
+    SetupError,
+)
 
 #: Exit codes by kind of error; 0 is success, 130 Ctrl-C.
 EXIT_CODES: dict[Kind, int] = {"bug": 1, "input": 2, "setup": 3, "resource": 4}
 EXIT_SOME_FAILED = 5
 EXIT_INTERRUPTED = 130
+EXIT_TERMINATED = 143
 
 EPILOG = """\
 examples:
@@ -43,8 +56,15 @@ class Parser(argparse.ArgumentParser):
             message = f"unknown option {typed}"
             if near:
                 hint = f"did you mean {near[0]}?"
-        elif match := re.search(r"argument command: invalid choice: '([^']*)'", message):
-            message = f"unknown command {match[1]!r}"
+            elif os.path.lexists(match[1]):
+                hint = f"if it is a file, write ./{match[1]}"
+        elif match := re.match(r"argument (command|action): invalid choice: '(.*?)'", message):
+            near = difflib.get_close_matches(match[2], re.findall(r"'([^']+)'", message)[1:], n=1)
+            message = f"unknown {match[1]} {match[2]!r}"
+            if near:
+                hint = f"did you mean {near[0]}?"
+        else:
+            message = message.replace("unrecognized arguments:", "not understood:")
         raise BadOption(message, hint=hint)
 
 
@@ -81,30 +101,80 @@ def main(argv: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if argv is None else argv)
     debug = "--debug" in words
     words = [word for word in words if word != "--debug"]  # it may stand anywhere
+    _settle_streams()
     try:
-        command = next((word for word in words if not word.startswith("-")), None)
-        args, extra = build_parser(command).parse_known_args(words)
-        args.debug = debug
-        if extra:
-            args.parser.error(f"unrecognized arguments: {' '.join(extra)}")
-        code: int = args.run(args)
-        sys.stdout.flush()
-        return code
-    except CleancutError as error:
-        if debug:
-            raise
-        return report(error)
+        with _terminable():
+            return _run(words, debug)
     except KeyboardInterrupt:
         print("cleancut: interrupted", file=sys.stderr)
         return EXIT_INTERRUPTED
     except BrokenPipeError:
         # The reader went away (`| head`): not our error, and nothing more can be said on stdout.
-        sys.stderr.close()
+        _abandon(sys.stdout)
         return EXIT_CODES["input"]
     except Exception as error:
         if debug:
             raise
-        return report(_unexpected(error))
+        code = report(as_error(error))
+        _abandon(sys.stdout)
+        return code
+
+
+def _run(words: list[str], debug: bool) -> int:
+    command = next((word for word in words if not word.startswith("-")), None)
+    args, extra = build_parser(command).parse_known_args(words)
+    args.debug = debug
+    if extra:
+        args.parser.error(f"unrecognized arguments: {' '.join(extra)}")
+    code: int = args.run(args)
+    sys.stdout.flush()
+    return code
+
+
+def _settle_streams() -> None:
+    """Make the three streams safe to use.
+
+    A closed one (`>&-`) would hand its number to the next file that is opened. A name that the
+    terminal's encoding lacks must not stop a cutout.
+    """
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is None:
+            handle = os.open(os.devnull, os.O_RDONLY if number == 0 else os.O_WRONLY)
+            mode = "r" if number == 0 else "w"
+            setattr(sys, name, os.fdopen(handle, mode, encoding="utf-8"))
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+
+
+@contextmanager
+def _terminable() -> Iterator[None]:
+    """Turn SIGTERM into an orderly end: no half files, no download clients left behind."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def end(signum: int, frame: object) -> NoReturn:  # noqa: ARG001
+        raise SystemExit(EXIT_TERMINATED)
+
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before or signal.SIG_DFL)
+
+
+def _abandon(stream: object) -> None:
+    """Keep the interpreter from complaining at exit about what ``stream`` could not take."""
+    try:
+        stream.flush()  # type: ignore[attr-defined]
+    except (OSError, ValueError):
+        try:
+            null = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(null, stream.fileno())  # type: ignore[attr-defined]
+            os.close(null)
+        except (OSError, ValueError):
+            return
 
 
 def report(error: CleancutError, about: str = "") -> int:
@@ -117,10 +187,32 @@ def line_of(error: CleancutError, about: str = "") -> str:
     """``cleancut: error [code] file: what is wrong; next step`` on one line."""
     message = error.message if not about or about in error.message else f"{about}: {error.message}"
     text = f"cleancut: error [{error.code}] {message}" + (f"; {error.hint}" if error.hint else "")
-    return " ".join(text.split())
+    return shown(" ".join(text.split()))
 
 
-def _unexpected(error: Exception) -> CleancutError:
+def shown(text: str) -> str:
+    """``text`` with what would move a terminal's cursor spelled out: file names are hostile too."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def as_error(error: Exception) -> CleancutError:
+    """``error`` itself, or what it means to a user; a bug only where it means nothing."""
+    if isinstance(error, CleancutError):
+        return error
+    if isinstance(error, ImportError) and not (error.name or "").startswith("cleancut"):
+        return MissingDependency(
+            f"the package {error.name or '?'} cannot be loaded: {error}",
+            hint="run: pip install --force-reinstall cleancut",
+        )
+    if isinstance(error, OSError) and error.filename is not None:
+        return SetupError(
+            f"{error.filename}: {error.strerror}",
+            hint="check that this file or folder exists and may be read",
+        )
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EIO):
+        return OutputNotWritable(
+            f"stdout cannot be written: {error.strerror}", hint="write somewhere else"
+        )
     return CleancutError(
         f"unexpected {type(error).__name__}: {error}",
         hint="this is a bug: run again with --debug and report what it prints",

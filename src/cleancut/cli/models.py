@@ -8,6 +8,7 @@ import sys
 import textwrap
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TextIO
 
 from cleancut.catalog import ModelSpec, catalog, default_models, find, refuse_non_commercial
 from cleancut.cli.main import EXIT_SOME_FAILED, report
@@ -33,6 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     def action(name: str, help_: str) -> argparse.ArgumentParser:
         sub = actions.add_parser(name, help=help_, description=help_, allow_abbrev=False)
         sub.add_argument("--json", action="store_true", help="print JSON")
+        sub.set_defaults(parser=sub)  # errors point at this action's --help
         return sub
 
     action("list", "every model with its licence; * marks those on this machine").add_argument(
@@ -131,8 +133,12 @@ def pull_models(
     variant: str | None = None,
     probe: bool = True,
     as_json: bool = False,
+    to: TextIO | None = None,
 ) -> list[WeightsError]:
-    """Pull with progress on stderr, measure backends, and tell; the errors of those that failed."""
+    """Pull with progress on stderr, measure backends, and tell; the errors of those that failed.
+
+    What was done is told on ``to``, by default stdout.
+    """
     from cleancut.cli.progress import byte_progress
     from cleancut.weights.pull import pull
 
@@ -154,9 +160,9 @@ def pull_models(
         )
         backend = _probe(spec) if probe else ""
         if as_json:
-            print(json.dumps({**facts, "already": pulled.already, "backend": backend}))
+            print(json.dumps({**facts, "already": pulled.already, "backend": backend}), file=to)
         else:
-            print(f"{pulled.id}: {how}" + (f"; runs on {backend}" if backend else ""))
+            print(f"{pulled.id}: {how}" + (f"; runs on {backend}" if backend else ""), file=to)
     return failed
 
 

@@ -48,6 +48,7 @@ def _lines() -> Report:
             return
         last_at, last_label = now, label
         of = f" of {total / 1e6:.0f}" if total else ""
-        print(f"{label}: {done / 1e6:.0f}{of} MB", file=sys.stderr, flush=True)
+        size = f": {done / 1e6:.0f}{of} MB" if done or total else ""
+        print(f"{label}{size}", file=sys.stderr, flush=True)
 
     return show

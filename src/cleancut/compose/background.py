@@ -13,9 +13,15 @@ from cleancut.imaging.encode import quantise
 if TYPE_CHECKING:
     from cleancut.arrays import Alpha, Rgb
 
-#: Blurring happens at most at this size; a blurred picture holds no finer detail.
+#: Blurring happens at this size; for radii under 2 pixels there, at up to twice as much.
 BLUR_SIDE_PX = 1024
 STRIP_ROWS = 256
+#: A blur of this standard deviation, in pixels, loses nothing when it is enlarged linearly.
+_WORK_SIGMA = 4.0
+#: How little a soft pixel counts as background: its transparency to this power.
+_CLEAR_POWER = 6
+#: With less background than this share of a blur's weight, colours come from farther away.
+_ENOUGH = 0.02
 
 
 def over(foreground: Rgb, alpha: Alpha, background: Rgb) -> Rgb:
@@ -27,21 +33,17 @@ def over(foreground: Rgb, alpha: Alpha, background: Rgb) -> Rgb:
     """
     top = full_scale(foreground)
     bits = 8 * foreground.dtype.itemsize
-    wide = np.uint32 if top == 255 else np.uint64
+    # top * top + top // 2 just fits in twice the bits.
+    wide = np.uint16 if top == 255 else np.uint32
     out = np.empty_like(foreground)
     for y in range(0, foreground.shape[0], STRIP_ROWS):
         rows = slice(y, y + STRIP_ROWS)
-        a = quantise(alpha[rows], bits)
-        strip = background[rows].copy()
-        solid = a == top
-        strip[solid] = foreground[rows][solid]
-        soft = np.nonzero((a > 0) & ~solid)
-        weight = a[soft].astype(wide)[:, None]
-        front: Any = foreground[rows][soft].astype(wide)
-        back: Any = strip[soft]
-        mixed = front * weight + back * (top - weight)
-        strip[soft] = ((mixed + top // 2) // top).astype(foreground.dtype)
-        out[rows] = strip
+        weight = quantise(alpha[rows], bits).astype(wide)[..., None]
+        mixed = np.multiply(foreground[rows], weight, dtype=wide)
+        mixed += np.multiply(background[rows], top - weight, dtype=wide)
+        mixed += wide(top // 2)
+        mixed //= wide(top)
+        out[rows] = mixed
     return out
 
 
@@ -73,32 +75,55 @@ def blurred(rgb: Rgb, alpha: Alpha, radius_px: float) -> Rgb:
     """The picture's own background out of focus, without a ghost of the subject around it.
 
     The blur is normalised by the background's weight, so that the subject's colours do not leak
-    (Knutsson and Westin, "Normalized and Differential Convolution", 1993). ``radius_px`` is the
-    standard deviation of the Gaussian in pixels of ``rgb``.
+    (Knutsson and Westin, "Normalized and Differential Convolution", 1993); soft edges, which show
+    both, weigh little. ``radius_px`` is the standard deviation of the Gaussian in pixels of
+    ``rgb``. What lies far inside the subject is filled from coarser and coarser blurs.
     """
     height, width = rgb.shape[:2]
-    scale = min(1.0, BLUR_SIDE_PX / max(height, width))
+    longer = max(height, width)
+    # A wide blur needs few pixels, a narrow one enough of them to stay narrow.
+    finest = min(1.0, BLUR_SIDE_PX / longer)
+    scale = min(1.0, max(finest, 2 / max(radius_px, 0.3)), 2 * BLUR_SIDE_PX / longer)
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
-    top = np.float32(full_scale(rgb))
-    small = cv2.resize(rgb, size, interpolation=cv2.INTER_AREA).astype(np.float32) / top
-    weight = 1.0 - cv2.resize(alpha, size, interpolation=cv2.INTER_AREA)
-    sigma = max(radius_px * scale, 0.3)
-    known = _gauss(weight, sigma)
-    # Far inside the subject no background is near: widen the blur until there is some.
-    filled = _gauss(small * weight[..., None], sigma) / np.maximum(known, 1e-6)[..., None]
-    while known.min() < 0.02 and sigma < max(size):
-        sigma *= 2
-        wider = _gauss(weight, sigma)
-        more = _gauss(small * weight[..., None], sigma) / np.maximum(wider, 1e-6)[..., None]
-        trust = np.clip(known / 0.02, 0.0, 1.0)[..., None]
-        filled = filled * trust + more * (1 - trust)
-        known = np.maximum(known, wider)
+    small = cv2.resize(rgb, size, interpolation=cv2.INTER_AREA).astype(np.float32)
+    small *= np.float32(1 / full_scale(rgb))
+    clear = 1 - cv2.dilate(
+        cv2.resize(alpha, size, interpolation=cv2.INTER_AREA), np.ones((3, 3), np.uint8)
+    )
+    weight = clear**_CLEAR_POWER
     if weight.max() < 1e-3:  # the subject fills the frame: there is no background to show
-        filled = _gauss(small, sigma)
-    back = cv2.resize(np.clip(filled, 0.0, 1.0), (width, height), interpolation=cv2.INTER_LINEAR)
-    out: Rgb = np.rint(back * top).astype(rgb.dtype)
-    return out
+        weight = np.ones_like(weight)
+    # Colour times weight, and weight: shrunk and blurred alike, their quotient stays a mean.
+    layer = np.dstack([small * weight[..., None], weight])
+    sigma = max(radius_px * scale, 0.3)
+    if sigma > 2 * _WORK_SIGMA:
+        fewer = _WORK_SIGMA / sigma
+        size = (max(1, round(size[0] * fewer)), max(1, round(size[1] * fewer)))
+        layer = cv2.resize(layer, size, interpolation=cv2.INTER_AREA)
+        sigma = _WORK_SIGMA
+    back = np.clip(_filled(_gauss(layer, sigma)), 0.0, 1.0)
+    # 16 bits while it grows: smooth, and half the memory of floats.
+    deep = cv2.resize(quantise(back, 16), (width, height), interpolation=cv2.INTER_LINEAR)
+    out: Any = deep if rgb.dtype == np.uint16 else cv2.convertScaleAbs(deep, alpha=1 / 257)
+    blurry: Rgb = out
+    return blurry
+
+
+def _filled(layer: np.ndarray) -> np.ndarray:
+    """Colours of (h, w, 4) weighted colours and weights; from afar where the weight is little."""
+    known = layer[..., 3:]
+    colour: np.ndarray = layer[..., :3] / np.maximum(known, 1e-6)
+    height, width = known.shape[:2]
+    if known.min() >= _ENOUGH or max(height, width) <= 2:
+        return colour
+    half = ((width + 1) // 2, (height + 1) // 2)
+    coarse = _filled(_gauss(cv2.resize(layer, half, interpolation=cv2.INTER_AREA), 1.0))
+    coarse = cv2.resize(coarse, (width, height), interpolation=cv2.INTER_LINEAR)
+    trust = np.minimum(known / np.float32(_ENOUGH), 1)
+    filled: np.ndarray = colour * trust + coarse * (1 - trust)
+    return filled
 
 
 def _gauss(plane: np.ndarray, sigma: float) -> np.ndarray:
-    return cv2.GaussianBlur(plane, (0, 0), sigma, borderType=cv2.BORDER_REPLICATE)
+    blurry: np.ndarray = cv2.GaussianBlur(plane, (0, 0), sigma, borderType=cv2.BORDER_REPLICATE)
+    return blurry

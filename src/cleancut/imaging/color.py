@@ -63,13 +63,21 @@ def to_srgb(rgb: Rgb, icc: bytes | None) -> Rgb:
     """
     if is_srgb(icc) or icc is None or profile_space(icc) != "rgb":
         return rgb
-    if rgb.dtype == np.uint16:
-        narrow = ((rgb.astype(np.uint32) + 128) // 257).astype(np.uint8)
-    elif rgb.dtype == np.float32:
-        narrow = np.rint(np.clip(np.asarray(rgb, np.float32), 0, 1) * 255).astype(np.uint8)
-    else:
-        narrow = np.asarray(rgb, np.uint8)
-    return _apply(narrow, icc)
+    return _apply(_narrow(rgb), icc)
+
+
+def from_srgb(rgb: Rgb, icc: bytes | None) -> Rgb:
+    """(H, W, 3) sRGB as pixels in the space of ``icc``, to look the same through that profile.
+
+    Returned unchanged, at its depth, where the space is sRGB, ``icc`` is no RGB profile, or the
+    profile only leads out of its space (a scanner's table); else converted at 8 bits, relative
+    colorimetric with black point compensation.
+    """
+    if is_srgb(icc) or icc is None or profile_space(icc) != "rgb":
+        return rgb
+    if _transform(icc, back=True) is None:
+        return rgb
+    return _apply(_narrow(rgb), icc, back=True)
 
 
 def grey_to_srgb(grey: NDArray[np.uint8] | NDArray[np.uint16], icc: bytes) -> Rgb:
@@ -117,17 +125,25 @@ def lab_to_srgb(image: Image.Image) -> Image.Image:
     return ImageCms.applyTransform(image, transform)  # type: ignore[return-value]
 
 
-def _apply(rgb: NDArray[np.uint8], icc: bytes) -> NDArray[np.uint8]:
-    out = np.empty_like(rgb)
+def _narrow(rgb: Rgb) -> NDArray[np.uint8]:
+    if rgb.dtype == np.uint16:
+        return ((rgb.astype(np.uint32) + 128) // 257).astype(np.uint8)
+    if rgb.dtype == np.float32:
+        return np.rint(np.clip(np.asarray(rgb, np.float32), 0, 1) * 255).astype(np.uint8)
+    return np.asarray(rgb, np.uint8)
+
+
+def _apply(rgb: NDArray[np.uint8], icc: bytes, *, back: bool = False) -> NDArray[np.uint8]:
+    out = np.empty_like(rgb, order="C")
     rows = max(1, _STRIP_PIXELS // rgb.shape[1])
     for top in range(0, rgb.shape[0], rows):
         strip = Image.fromarray(np.ascontiguousarray(rgb[top : top + rows]))
-        out[top : top + rows] = np.asarray(_convert(strip, icc))
+        out[top : top + rows] = np.asarray(_convert(strip, icc, back=back))
     return out
 
 
-def _convert(image: Image.Image, icc: bytes) -> Image.Image:
-    found = _transform(icc)
+def _convert(image: Image.Image, icc: bytes, *, back: bool = False) -> Image.Image:
+    found = _transform(icc, back=back)
     if found is None:
         raise UnreadableImage("the colour profile is broken", hint="save the picture without it")
     converted = ImageCms.applyTransform(image, found[1])
@@ -136,16 +152,23 @@ def _convert(image: Image.Image, icc: bytes) -> Image.Image:
 
 
 @lru_cache(maxsize=8)
-def _transform(icc: bytes) -> tuple[Space, ImageCms.ImageCmsTransform] | None:
-    """Space and transform to sRGB of a profile; None if it cannot be used. Safe to share."""
+def _transform(
+    icc: bytes, *, back: bool = False
+) -> tuple[Space, ImageCms.ImageCmsTransform] | None:
+    """Space and transform of a profile to sRGB (``back``: from it, RGB profiles only).
+
+    None if the profile cannot be used. Safe to share.
+    """
+    srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))
     try:
         profile = ImageCms.ImageCmsProfile(io.BytesIO(icc))
         space = _SPACES.get(profile.profile.xcolor_space.strip())
-        if space is None:
+        if space is None or (back and space != "rgb"):
             return None
+        source, target = (srgb, profile) if back else (profile, srgb)
         transform = ImageCms.buildTransform(
-            profile,
-            ImageCms.createProfile("sRGB"),
+            source,
+            target,
             *_MODES[space],
             renderingIntent=ImageCms.Intent.RELATIVE_COLORIMETRIC,
             flags=_FLAGS | (ImageCms.Flags.NOOPTIMIZE if space == "grey" else 0),
