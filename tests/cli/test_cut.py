@@ -13,8 +13,8 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from cleancut.cli.cut import plan
 from cleancut.cli.main import main
+from cleancut.cli.targets import plan
 from cleancut.engine import Engine
 from cleancut.errors import BadOption, DownloadFailed
 from cleancut.options import Options

@@ -7,24 +7,23 @@ import json
 import os
 import sys
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cleancut.cli.flags import add_option_flags, options_from
 from cleancut.cli.main import EXIT_SOME_FAILED, as_error, report, shown
+from cleancut.cli.targets import STREAM, Job, plan, refuse_same_file
 from cleancut.errors import (
     BadOption,
     InputNotFound,
     OutputNotWritable,
-    UnsupportedFormat,
     WeightsMissing,
 )
 
 if TYPE_CHECKING:
     from cleancut.engine import Engine
-    from cleancut.options import Format, Options
+    from cleancut.options import Options
     from cleancut.result import Result
 
 EPILOG = """\
@@ -39,15 +38,6 @@ examples:
   cleancut cut photo.jpg --model my_net.onnx --recipe 'size=512 mean=0.5 std=0.5'
   cat photo.jpg | cleancut cut - > cutout.png
 """
-STREAM = "-"
-
-
-@dataclass(frozen=True, slots=True)
-class Job:
-    """One picture: where it comes from and where it goes ("-" for a stream)."""
-
-    source: str
-    target: str
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -75,6 +65,8 @@ def run(args: argparse.Namespace) -> int:
     options = options_from(args)
     _refuse_missing_background(options)
     jobs, options = plan(args.inputs, args.output, options)
+    if jobs[0].target == STREAM and sys.stdout.isatty():
+        raise BadOption("a picture would go to the terminal", hint="add -o FILE or > FILE")
     engine = Engine(options)
     if any(job.source == STREAM or os.path.exists(job.source) for job in jobs):  # noqa: PTH110
         ask = sys.stdin.isatty() and sys.stderr.isatty() and STREAM not in args.inputs
@@ -95,84 +87,6 @@ def run(args: argparse.Namespace) -> int:
     return next((code for code in codes if code), 0)
 
 
-def plan(inputs: Sequence[str], output: str | None, options: Options) -> tuple[list[Job], Options]:
-    """Where each input goes, without touching a file; no two get the same name.
-
-    The suffix of a single output file decides the format, as far as ``--format`` does not.
-    """
-    inputs = [name for word in inputs for name in _expanded(word)]
-    if output == "/dev/stdout":
-        output = STREAM
-    if output == STREAM or (output is None and inputs == [STREAM]):
-        if len(inputs) > 1:
-            raise BadOption("several pictures cannot go to stdout", hint="give a folder: -o out/")
-        if sys.stdout.isatty():
-            raise BadOption("a picture would go to the terminal", hint="add -o FILE or > FILE")
-        return [Job(inputs[0], STREAM)], options
-    if output == "":
-        raise BadOption("-o: the name is empty", hint="name a file, or a folder: -o out/")
-    if output is not None and not _is_folder(output, len(inputs)):
-        return [Job(inputs[0], output)], replace(options, format=_format(output, options))
-    suffix = options.format or "png"
-    kind = "mask" if options.only_mask else "cutout"
-    taken: set[str] = set()
-    jobs = []
-    for source in inputs:
-        path = Path("stdin" if source == STREAM else source)
-        folder = Path(output) if output is not None else path.parent
-        target = folder / f"{path.stem}.{kind}.{suffix}"
-        number = 1
-        while str(target).lower() in taken:  # a.jpg and a.png, or names that differ only in case
-            number += 1
-            extra = path.suffix if number == 2 else f"{path.suffix}-{number - 1}"
-            target = folder / f"{path.stem}{extra}.{kind}.{suffix}"
-        taken.add(str(target).lower())
-        jobs.append(Job(source, str(target)))
-    return jobs, options
-
-
-def _expanded(word: str) -> list[str]:
-    """Files that a pattern means where the shell left it as it is (Windows, quotes)."""
-    if not any(c in word for c in "*?[") or os.path.lexists(word):
-        return [word]
-    import glob
-
-    return sorted(glob.glob(word)) or [word]  # noqa: PTH207
-
-
-def _is_folder(output: str, pictures: int) -> bool:
-    if os.path.isdir(output) or output.endswith(("/", "\\")):  # noqa: PTH112
-        return True
-    if pictures > 1 and Path(output).suffix:
-        raise BadOption(
-            f"{pictures} pictures cannot go into one file, {output}",
-            hint="give a folder: -o out/",
-        )
-    return pictures > 1
-
-
-def _format(output: str, options: Options) -> Format:
-    """The format that the suffix of ``output`` and ``--format`` agree on."""
-    from cleancut.imaging.encode import format_from_suffix
-
-    try:
-        named = format_from_suffix(output)
-    except UnsupportedFormat as error:
-        if options.format is None and not Path(output).suffix:
-            raise UnsupportedFormat(
-                error.message, hint=f"write {output}.png, or {output}/ for a folder"
-            ) from error
-        if options.format is None:
-            raise
-        return options.format
-    if options.format not in (None, named):
-        raise BadOption(
-            f"--format {options.format} and the name {output} contradict each other",
-            hint="leave --format out, or name the file otherwise",
-        )
-    return named
-
-
 def _refuse_missing_background(options: Options) -> None:
     """Say it once, not once a picture."""
     from cleancut.options import parse_background
@@ -188,7 +102,7 @@ def _cut_one(engine: Engine, job: Job, args: argparse.Namespace, place: str) -> 
 
     try:
         started = time.perf_counter()
-        _refuse_same_file(job)
+        refuse_same_file(job)
         result = engine.cutout(sys.stdin.buffer if job.source == STREAM else job.source)
         before = time.perf_counter()
         with memory_errors():
@@ -247,20 +161,6 @@ def _write(result: Result, job: Job) -> None:
             hint="choose another folder with -o",
         ) from error
     result.save(target, format=result.options.format)
-
-
-def _refuse_same_file(job: Job) -> None:
-    if STREAM in (job.source, job.target):
-        return
-    try:
-        same = Path(job.source).samefile(job.target)
-    except OSError:  # one of them is not there; reading and writing say what is wrong
-        return
-    if same:
-        raise OutputNotWritable(
-            f"{job.target} is the input itself, which is never overwritten",
-            hint="choose another name with -o",
-        )
 
 
 def _ensure_model(engine: Engine, *, ask: bool, pull: bool) -> None:
