@@ -67,3 +67,15 @@ def half_inside(path: Path) -> Path:
 
 def picture(height: int = 16, width: int = 16) -> np.ndarray:
     return np.random.default_rng(1).random((1, 3, height, width), dtype=np.float32)
+
+
+def external(path: Path, location: str) -> Path:
+    """y = x + w, where the four numbers of w lie in another file, which is not written here."""
+    tensor = onnx.TensorProto(name="w", data_type=TensorProto.FLOAT, dims=[4])
+    tensor.data_location = TensorProto.EXTERNAL
+    tensor.external_data.add(key="location", value=location)
+    nodes = [helper.make_node("Add", ["x", "w"], ["y"])]
+    graph = helper.make_graph(nodes, "external", [value("x", [4])], [value("y", [4])], [tensor])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
+    path.write_bytes(model.SerializeToString())
+    return path

@@ -9,7 +9,7 @@ import pytest
 from onnx import helper, numpy_helper
 
 from cleancut.backends.onnxfile import read_signature
-from cleancut.errors import WeightsCorrupt
+from cleancut.errors import WeightsCorrupt, WeightsMissing
 from tests.backends import graphs
 
 
@@ -61,3 +61,23 @@ def test_random_bytes_never_raise_anything_else(tmp_path: Path) -> None:
 def test_a_folder_is_not_a_model(tmp_path: Path) -> None:
     with pytest.raises(WeightsCorrupt):
         read_signature(tmp_path)
+
+
+def test_files_that_hold_the_weights_are_named(tmp_path: Path) -> None:
+    path = graphs.external(tmp_path / "m.onnx", "parts/w.bin")
+    with pytest.raises(WeightsMissing, match=r"parts/w\.bin"):
+        read_signature(path)
+    (tmp_path / "parts").mkdir()
+    (tmp_path / "parts" / "w.bin").write_bytes(bytes(16))
+    assert read_signature(path).external == ("parts/w.bin",)
+    assert read_signature(graphs.conv(tmp_path / "one.onnx")).external == ()
+
+
+@pytest.mark.parametrize(
+    "location",
+    ["../w.bin", "parts/../../w.bin", "/etc/passwd", "C:\\w.bin", "..\\w.bin", "\\w", ""],
+)
+def test_weights_outside_of_the_models_folder_are_refused(tmp_path: Path, location: str) -> None:
+    path = graphs.external(tmp_path / "m.onnx", location)
+    with pytest.raises(WeightsCorrupt, match="outside"):
+        read_signature(path)

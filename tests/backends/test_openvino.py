@@ -218,3 +218,14 @@ def test_a_failed_request_is_not_used_again(model: Path) -> None:
 def test_outputs_that_are_not_wanted_are_cut_off(model: Path) -> None:
     session = openvino.open_session(model, device="cpu", outputs=["logits"])
     assert [port.get_any_name() for port in session._compiled.outputs] == ["logits"]
+
+
+def test_other_weights_in_a_file_beside_the_model_are_compiled_anew(tmp_path: Path) -> None:
+    path = graphs.external(tmp_path / "m.onnx", "w.bin")
+    cache = tmp_path / "cache"
+    x = np.zeros(4, np.float32)
+    for number in (1, 2):
+        np.full(4, number, np.float32).tofile(tmp_path / "w.bin")
+        os.utime(tmp_path / "w.bin", (number, number))
+        session = openvino.open_session(path, device="cpu", cache_dir=cache)
+        assert (session.run({"x": x})["y"] == number).all()

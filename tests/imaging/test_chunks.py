@@ -273,3 +273,12 @@ def test_truncated_and_huge_webps_are_errors():
                 decode(data[:kept])
         with pytest.raises(ImageTooLarge):
             decode(data, max_megapixels=0.003)
+
+
+@pytest.mark.parametrize(("colour", "bits"), [(3, 8), (0, 4), (2, 8)])
+def test_a_second_header_is_refused_before_its_size_is_allocated(colour, bits):
+    head = struct.pack(">IIBBBBB", 30_000, 30_000, bits, colour, 0, 0, 0)
+    pixels = np.zeros((48, 64, 3) if colour == 2 else (48, 64), np.uint8)
+    before = [("IHDR", head), *([("PLTE", b"\1\2\3")] if colour == 3 else [])]
+    with pytest.raises(UnreadableImage, match="two headers"):
+        decode(png(pixels, colour, bits, before=before))

@@ -18,7 +18,7 @@ from cleancut.errors import (
     UnsupportedFormat,
 )
 from cleancut.imaging import decode as module
-from cleancut.imaging.decode import decode
+from cleancut.imaging.decode import decode, from_pil
 
 RNG = np.random.default_rng(9)
 RGB = RNG.integers(0, 256, (20, 30, 3), np.uint8)
@@ -241,3 +241,18 @@ def test_nothing_is_printed(capfd):
         with pytest.raises(CleancutError):
             decode(data)
     assert capfd.readouterr() == ("", "")
+
+
+def test_messages_of_decoders_of_several_lines_become_one(monkeypatch):
+    def broken(*_):
+        raise ValueError("first\nsecond\n")
+
+    monkeypatch.setattr("cleancut.imaging.decode.read_png", broken)
+    with pytest.raises(UnreadableImage) as caught:
+        decode(save(Image.fromarray(RGB), "PNG"))
+    assert str(caught.value) == "the PNG is damaged: first second"
+    image = Image.fromarray(RGB)
+    monkeypatch.setattr(image, "load", broken)
+    with pytest.raises(UnreadableImage) as caught:
+        from_pil(image)
+    assert str(caught.value) == "the PIL image cannot be loaded: first second"

@@ -196,3 +196,39 @@ def test_a_size_of_zero_is_an_error():
     struct.pack_into(">H", data, data.index(b"\xff\xc0") + 5, 0)
     with pytest.raises(UnreadableImage):
         decode(bytes(data))
+
+
+def _frame_at(data):
+    at = data.find(b"\xff\xc0")
+    return at, 2 + struct.unpack_from(">H", data, at + 2)[0]
+
+
+@pytest.mark.parametrize("mode", ["RGB", "CMYK"])
+def test_a_second_size_is_refused_before_it_is_allocated(mode):
+    image = Image.new(mode, (64, 48))
+    out = io.BytesIO()
+    image.save(out, "JPEG")
+    data = out.getvalue()
+    at, length = _frame_at(data)
+    second = bytearray(data[at : at + length])
+    second[5:9] = struct.pack(">HH", 30_000, 30_000)
+    with pytest.raises(UnreadableImage, match="two sizes"):
+        decode(data[: at + length] + bytes(second) + data[at + length :])
+
+
+@pytest.mark.parametrize("progressive", [False, True])
+def test_a_size_that_the_data_cannot_fill_is_an_error(progressive):
+    data = bytearray(jpeg(np.zeros((64, 64, 3), np.uint8), progressive=progressive))
+    at = data.find(b"\xff\xc2" if progressive else b"\xff\xc0")
+    data[at + 5 : at + 9] = struct.pack(">HH", 4000, 4000)
+    with pytest.raises(UnreadableImage, match="truncated"):
+        decode(bytes(data))
+
+
+@pytest.mark.parametrize("options", [{}, {"progressive": True}, {"optimize": True}])
+@pytest.mark.parametrize("subsampling", [0, 2])
+@pytest.mark.parametrize("grey", [False, True])
+def test_nothing_packs_so_well_that_it_counts_as_too_little_data(options, subsampling, grey):
+    pixels = np.full((3000, 3000) if grey else (3000, 3000, 3), 255, np.uint8)
+    data = jpeg(pixels, quality=1, subsampling=subsampling, **options)
+    assert decode(data).rgb.min() == 255

@@ -2,7 +2,12 @@ from __future__ import annotations
 
 import contextlib
 import io
+import lzma
 import struct
+import subprocess
+import sys
+import tracemalloc
+import zlib
 
 import cv2
 import numpy as np
@@ -230,3 +235,82 @@ def test_flipped_bytes_never_give_anything_but_a_typed_error():
         broken[at] ^= 0x55
         with contextlib.suppress(CleancutError):
             decode(bytes(broken), max_megapixels=1)
+
+
+def _with_tag(data, tag, value):
+    """The file with another number in a tag of its first directory."""
+    patched = bytearray(data)
+    with tifffile.TiffFile(io.BytesIO(data)) as file:
+        found = file.pages[0].tags[tag]
+        struct.pack_into("<H" if found.dtype == 3 else "<I", patched, found.valueoffset, value)
+    return bytes(patched)
+
+
+def _with_strip(data, body):
+    """The file with ``body`` as its only strip."""
+    return _with_tag(_with_tag(data, 273, len(data)), 279, len(body)) + body
+
+
+@pytest.mark.parametrize("scheme", ["zlib", "lzma"])
+def test_compression_bombs_are_not_inflated(scheme):
+    zeros = [bytes(1 << 24)] * 40
+    if scheme == "zlib":
+        packer = zlib.compressobj(9)
+        options = {"compression": "zlib", "rowsperstrip": 48, "bitspersample": 8}
+    else:
+        packer = lzma.LZMACompressor(preset=1)
+        options = {"compression": "lzma", "rowsperstrip": 48, "bitspersample": 8}
+    bomb = b"".join([*map(packer.compress, zeros), packer.flush()])
+    data = tiff(np.zeros((48, 64, 3), np.uint8), photometric="rgb", **options)
+    tracemalloc.start()
+    try:
+        with pytest.raises(UnreadableImage, match="more data than"):
+            decode(_with_strip(data, bomb))
+        assert tracemalloc.get_traced_memory()[1] < 100 << 20
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_large_deflated_strip_that_holds_what_it_should_is_read():
+    pixels = RNG.integers(0, 256, (600, 500, 3), np.uint8)
+    data = tiff(pixels, photometric="rgb", compression="zlib", rowsperstrip=600)
+    assert (decode(data).rgb == pixels).all()
+
+
+@pytest.mark.parametrize("compression", [None, "zlib"])
+def test_more_samples_than_a_picture_has_are_too_large(compression):
+    data = tiff(np.zeros((480, 640, 3), np.uint8), photometric="rgb", compression=compression)
+    with pytest.raises(ImageTooLarge, match="60000 samples"):
+        decode(_with_tag(data, 277, 60_000))
+
+
+def test_tiles_far_larger_than_the_picture_are_refused():
+    data = tiff(np.zeros((64, 64, 3), np.uint8), photometric="rgb", tile=(64, 64))
+    with pytest.raises(UnreadableImage, match="tiles"):
+        decode(_with_tag(_with_tag(data, 322, 32_000), 323, 32_000))
+
+
+@pytest.mark.parametrize("compression", ["raw", "tiff_lzw"])
+def test_a_size_given_twice_is_refused(compression):
+    data = with_pillow(Image.new("RGB", (64, 48)), compression=compression)
+    (start,) = struct.unpack_from("<I", data, 4)
+    (count,) = struct.unpack_from("<H", data, start)
+    entries = [data[start + 2 + 12 * n : start + 14 + 12 * n] for n in range(count)]
+    at = next(n for n, entry in enumerate(entries) if entry.startswith(b"\0\1"))
+    entries.insert(at + 1, entries[at][:8] + struct.pack("<I", 30_000))
+    directory = struct.pack("<H", count + 1) + b"".join(entries) + bytes(4)
+    moved = data[:4] + struct.pack("<I", len(data)) + data[8:] + directory
+    with pytest.raises(UnreadableImage, match="twice"):
+        decode(moved)
+
+
+def test_complaints_of_pillow_stay_in_its_log():
+    data = _with_tag(with_pillow(Image.new("RGB", (64, 48)), compression="tiff_lzw"), 277, 60_000)
+    code = (
+        "import sys; from cleancut.imaging.decode import decode\n"
+        "try: decode(sys.stdin.buffer.read(), max_megapixels=1e6)\n"
+        "except Exception as error: print(type(error).__name__)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], input=data, capture_output=True)
+    assert done.stdout.strip() == b"UnreadableImage"
+    assert done.stderr == b""

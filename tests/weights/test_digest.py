@@ -70,3 +70,17 @@ def test_a_cache_that_cannot_be_written_only_costs_time(tmp_path: Path, reads: l
     for _ in range(2):
         assert remembered_sha256(file, cache, now=LATER) == hashlib.sha256(b"one").hexdigest()
     assert len(reads) == 2
+
+
+def test_a_stamp_that_cannot_be_finished_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file, cache = tmp_path / "a", tmp_path / "cache"
+    file.write_bytes(b"one")
+
+    def full(path: Path, target: Path) -> Path:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "replace", full)
+    assert remembered_sha256(file, cache, now=LATER) == hashlib.sha256(b"one").hexdigest()
+    assert list((cache / "sha256").iterdir()) == []

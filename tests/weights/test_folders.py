@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from cleancut.errors import WeightsError
 from cleancut.weights.folders import cache_folder, home, models_folder, places
 
 linux = pytest.mark.skipif(sys.platform in ("win32", "darwin"), reason="XDG folders")
@@ -56,3 +57,29 @@ def test_places_come_in_the_documented_order() -> None:
 def test_manifests_are_not_believed_in_the_folders_of_rembg() -> None:
     believed = {p.kind for p in places({"HOME": "/u", "USERPROFILE": "/u"}) if p.keeps_manifests}
     assert believed == {"bundled", "store"}
+
+
+def test_without_a_home_what_is_named_still_works(no_user: None) -> None:
+    env = {"CLEANCUT_HOME": "/h", "CLEANCUT_CACHE": "/c"}
+    assert home(env) == Path("/h")
+    assert cache_folder(env) == Path("/c")
+    assert [p.kind for p in places(env)] == ["bundled", "store"]
+
+
+@pytest.mark.parametrize("chosen", [{}, {"CLEANCUT_HOME": "~nobody/x"}])
+def test_no_home_is_an_error_that_says_what_to_set(no_user: None, chosen: dict[str, str]) -> None:
+    with pytest.raises(WeightsError, match="home folder") as caught:
+        home(chosen)
+    assert "CLEANCUT_HOME" in caught.value.hint
+
+
+@pytest.fixture
+def no_user(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process whose user has no home: a container with any user id and no HOME."""
+
+    def expanduser(path: Path) -> Path:
+        if str(path).startswith("~"):
+            raise RuntimeError("Could not determine home directory.")
+        return path
+
+    monkeypatch.setattr(Path, "expanduser", expanduser)

@@ -272,3 +272,22 @@ def test_a_full_disk_is_not_mistaken_for_a_network_failure(
     monkeypatch.setattr(https, "_copy", full)
     with pytest.raises(OSError, match="No space"):
         get()
+
+
+def test_dripping_on_is_no_progress(get: Any, data: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(https, "_STALL_S", -1.0)
+    monkeypatch.setattr(https, "_STALL_BYTES", 1 << 20)
+    opened: list[Mapping[str, str]] = []
+
+    def resuming(url: str, headers: Mapping[str, str]) -> _Dripping:
+        opened.append(headers)
+        answer = _Dripping()
+        if start := headers.get("Range", "")[6:-1]:
+            answer.status = 206
+            span = f"bytes {start}-{len(data) - 1}/{len(data)}"
+            answer.headers = {"Content-Range": span}
+        return answer
+
+    with pytest.raises(DownloadFailed, match="stalled"):
+        get(resuming)
+    assert len(opened) == 1 + https.RETRIES

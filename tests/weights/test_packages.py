@@ -250,3 +250,27 @@ def test_a_relative_folder_is_one_of_the_callers(
     monkeypatch.chdir(tmp_path)
     packages = Packages(Path("here"))
     assert packages._under == tmp_path / "here"
+
+
+@posix
+def test_an_npm_in_the_current_folder_is_not_run(
+    npm: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(npm / "bin")
+    monkeypatch.setenv("PATH", os.pathsep.join([".", "", "bin", str(tmp_path / "none")]))
+    with Packages(tmp_path) as fetched, pytest.raises(DownloadFailed, match="npm is not installed"):
+        fetched.tarball("pkg@1.0")
+    assert not (npm / "calls").exists()
+
+
+def test_on_windows_npm_is_looked_for_in_the_folders_of_the_path_only(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here, there = tmp_path / "here", tmp_path / "there"
+    for folder in (here, there):
+        folder.mkdir()
+        (folder / "npm.cmd").touch(mode=0o755)
+    monkeypatch.chdir(here)
+    monkeypatch.setattr(sys, "platform", "win32")
+    monkeypatch.setenv("PATH", os.pathsep.join([".", str(there)]))
+    assert packages._find_npm() == str(there / "npm.cmd")

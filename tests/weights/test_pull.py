@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import errno
 import os
-import shutil
 import subprocess
 import sys
 import textwrap
@@ -25,6 +24,7 @@ from cleancut.errors import (
     WeightsError,
     WeightsMissing,
 )
+from cleancut.weights import packages
 from cleancut.weights import pull as pull_module
 from cleancut.weights.manifest import read_manifest
 from cleancut.weights.pull import pull
@@ -142,7 +142,7 @@ def test_a_variant_can_be_chosen(get: Any, make: Any, server: Any, data: bytes) 
 def test_when_nothing_answers_each_source_and_the_ways_out_are_named(
     get: Any, make: Any, data: bytes, env: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(shutil, "which", lambda name: None)
+    monkeypatch.setattr(packages, "_find_npm", lambda: None)
     spec = make.row(data, make.https("/a"), Source(npm="pkg@1.0", members=("package/m",)))
     with pytest.raises(DownloadFailed) as caught:
         get(spec)

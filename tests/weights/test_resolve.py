@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import subprocess
 import sys
 from dataclasses import replace
@@ -196,3 +197,24 @@ def test_a_listing_imports_nothing_heavy() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_a_folder_that_may_not_be_entered_is_passed_over(
+    make: Any, env: dict[str, str], data: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    forbidden = tmp_path / "forbidden"
+    env["CLEANCUT_MODELS"] = f"{forbidden}{os.pathsep}{tmp_path / 'open'}"
+    write(tmp_path / "open" / "tiny.onnx", data)
+    stat = Path.stat
+
+    def refuse(path: Path, **options: Any) -> os.stat_result:
+        if path.is_relative_to(forbidden):
+            raise PermissionError(13, "Permission denied", str(path))
+        return stat(path, **options)
+
+    monkeypatch.setattr(Path, "stat", refuse)
+    for allowed in (False, True):  # the folder itself, then only what is in it
+        if allowed:
+            monkeypatch.setattr(Path, "is_dir", lambda path: True)
+        assert resolve(make.row(data), environ=env).path == tmp_path / "open" / "tiny.onnx"
+        assert is_pulled(make.row(data), environ=env) == tmp_path / "open" / "tiny.onnx"

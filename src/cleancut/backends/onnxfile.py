@@ -1,8 +1,8 @@
-"""Input and output names of an ONNX file, read from the protobuf without any runtime.
+"""Input, output and file names in an ONNX file, read from the protobuf without any runtime.
 
 ``onnx.load`` costs an import of 0.1 s and a copy of the weights; this walks the field headers of
 a memory map and touches no weight. Field numbers: onnx/onnx.proto (ModelProto, GraphProto,
-ValueInfoProto); wire format: protobuf.dev/programming-guides/encoding.
+ValueInfoProto, TensorProto); wire format: protobuf.dev/programming-guides/encoding.
 """
 
 from __future__ import annotations
@@ -10,15 +10,16 @@ from __future__ import annotations
 import mmap
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import TypeAlias
 
-from cleancut.errors import WeightsCorrupt
+from cleancut.errors import WeightsCorrupt, WeightsMissing
 
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 _MODEL_GRAPH = 7
 _GRAPH_INITIALIZER, _GRAPH_INPUT, _GRAPH_OUTPUT = 5, 11, 12
-_TENSOR_NAME, _VALUE_NAME = 8, 1
+_TENSOR_NAME, _TENSOR_EXTERNAL, _VALUE_NAME = 8, 13, 1
+_ENTRY_KEY, _ENTRY_VALUE = 1, 2
 
 _Data: TypeAlias = mmap.mmap
 _Field: TypeAlias = tuple[int, int, int]
@@ -26,16 +27,24 @@ _Field: TypeAlias = tuple[int, int, int]
 
 @dataclass(frozen=True, slots=True)
 class Signature:
-    """What a graph takes and gives, in the file's order."""
+    """What a graph takes and gives, in the file's order.
+
+    ``external`` names the files, below the model's folder, that hold some of its weights: exports
+    of more than 2 GB cannot do without.
+    """
 
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
+    external: tuple[str, ...] = ()
 
 
 def read_signature(path: Path) -> Signature:
     """Names of the graph's inputs (without weights) and outputs.
 
-    Raises ``WeightsCorrupt`` if the file is not an ONNX model or is cut off.
+    Raises ``WeightsCorrupt`` if the file is not an ONNX model, is cut off, or takes weights from
+    outside of its folder, ``WeightsMissing`` if a file with weights is not there. (Current
+    runtimes refuse the former too, links included, and in the places that are not looked at here:
+    constants and subgraphs.)
     """
     try:
         with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
@@ -44,6 +53,17 @@ def read_signature(path: Path) -> Signature:
         raise corrupt(path) from error
     if not signature.inputs or not signature.outputs:
         raise corrupt(path)
+    for name in signature.external:
+        if not _stays_inside(name):
+            raise WeightsCorrupt(
+                f"{path.name} takes its weights from outside of its folder ({name!r:.100})",
+                hint="export it again, with the weights inside or beside it",
+            )
+        if not (path.parent / name).is_file():
+            raise WeightsMissing(
+                f"{path.name} keeps weights in {name!r:.100}, which is not beside it",
+                hint=f"put that file into {path.parent}",
+            )
     return signature
 
 
@@ -55,8 +75,15 @@ def corrupt(path: Path) -> WeightsCorrupt:
     )
 
 
+def _stays_inside(name: str) -> bool:
+    windows = PureWindowsPath(name)  # knows / and \\ as separators, and drives
+    parts = {*windows.parts, *PurePosixPath(name).parts}
+    return bool(parts) and not windows.anchor and ".." not in parts
+
+
 def _scan(data: _Data) -> Signature:
     inputs, outputs, weights = [], [], set()
+    external: dict[str, None] = {}
     for field, start, end in _fields(data, 0, len(data)):
         if field != _MODEL_GRAPH:
             continue
@@ -67,7 +94,15 @@ def _scan(data: _Data) -> Signature:
                 outputs.append(_text(data, first, last, _VALUE_NAME))
             elif part == _GRAPH_INITIALIZER:
                 weights.add(_text(data, first, last, _TENSOR_NAME))
-    return Signature(tuple(name for name in inputs if name not in weights), tuple(outputs))
+                external.update(dict.fromkeys(_locations(data, first, last)))
+    names = tuple(name for name in inputs if name not in weights)
+    return Signature(names, tuple(outputs), tuple(external))
+
+
+def _locations(data: _Data, start: int, end: int) -> Iterator[str]:
+    for field, first, last in _fields(data, start, end):
+        if field == _TENSOR_EXTERNAL and _text(data, first, last, _ENTRY_KEY) == "location":
+            yield _text(data, first, last, _ENTRY_VALUE)
 
 
 def _text(data: _Data, start: int, end: int, wanted: int) -> str:

@@ -145,7 +145,9 @@ def open_session(
     config = _config(target, precision, threads)
     all_wanted = set(wanted) == set(signature.outputs)
     try:
-        compiled = _compile(core, path, target, config, None if all_wanted else wanted, cache_dir)
+        files = [path, *(path.parent / name for name in signature.external)]
+        kept = None if all_wanted else wanted
+        compiled = _compile(core, files, target, config, kept, cache_dir)
         return OpenVinoSession(
             compiled,
             Placement("openvino", device, precision, target, reason),
@@ -207,16 +209,20 @@ def _config(target: str, precision: Precision, threads: int | None) -> dict[str,
 
 def _compile(
     core: Any,
-    path: Path,
+    files: Sequence[Path],
     target: str,
     config: dict[str, Any],
     wanted: Sequence[str] | None,
     cache_dir: Path | None,
 ) -> Any:
-    """Compile, through the cache if there is one. Trouble with the cache only costs time."""
+    """Compile, through the cache if there is one. Trouble with the cache only costs time.
+
+    ``files`` are the model and those that hold weights of it.
+    """
+    path = files[0]
     if cache_dir is None:
         return _compile_into(core, path, target, config, wanted)
-    entry = _entry(cache_dir, path, target, config, wanted)
+    entry = _entry(cache_dir, files, target, config, wanted)
     if entry.is_dir():
         with suppress(RuntimeError):
             return _compile_into(core, path, target, config | {"CACHE_DIR": str(entry)}, wanted)
@@ -263,12 +269,17 @@ def _compile_into(
 
 
 def _entry(
-    cache_dir: Path, path: Path, target: str, config: dict[str, Any], wanted: Sequence[str] | None
+    cache_dir: Path,
+    files: Sequence[Path],
+    target: str,
+    config: dict[str, Any],
+    wanted: Sequence[str] | None,
 ) -> Path:
-    """Folder of one compiled graph: what was asked for, then the state of file and runtime."""
-    stat = path.stat()
-    asked = f"{path}|{target}|{sorted(config.items())}|{wanted and sorted(wanted)}"
-    state = f"{stat.st_size}|{stat.st_mtime_ns}|{openvino.get_version()}"
+    """Folder of one compiled graph: what was asked for, then the state of files and runtime."""
+    stats = [path.stat() for path in files]
+    seen = [f"{stat.st_size}|{stat.st_mtime_ns}" for stat in stats]
+    asked = f"{files[0]}|{target}|{sorted(config.items())}|{wanted and sorted(wanted)}"
+    state = "|".join([*seen, openvino.get_version()])
     digests = (hashlib.sha256(text.encode()).hexdigest()[:16] for text in (asked, state))
     return cache_dir / "openvino-{}-{}".format(*digests)
 

@@ -14,7 +14,7 @@ from cleancut.backends.probe import Feeds, Measure, Verdict, compete, forget, re
 from cleancut.backends.probe import measure as measure_runs
 from cleancut.errors import BackendUnavailable
 
-__all__ = ["candidates", "choose", "forget", "known", "open_best", "open_session"]
+__all__ = ["candidates", "forget", "known", "open_best", "open_session"]
 
 Auto: TypeAlias = Literal["auto"]
 
@@ -62,23 +62,6 @@ def candidates(
 def known(key: str, candidates: Sequence[Placement], cache_dir: Path | None) -> Placement | None:
     """The choice measured before on this machine, without measuring; None if there is none."""
     return candidates[0] if len(candidates) == 1 else recall(key, candidates, cache_dir)
-
-
-def choose(
-    path: Path,
-    *,
-    key: str,
-    candidates: Sequence[Placement],
-    sample: Callable[[], Feeds],
-    cache_dir: Path | None = None,
-    outputs: Sequence[str] | None = None,
-    threads: int | None = None,
-    probe: bool = True,
-    measure: Measure = measure_runs,
-) -> Placement:
-    """The placement to use for the weights at ``path``; arguments and errors as ``open_best``."""
-    verdict = _decide(path, key, candidates, sample, cache_dir, outputs, threads, probe, measure)
-    return verdict.placement
 
 
 def open_best(

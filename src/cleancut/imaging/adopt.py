@@ -87,7 +87,8 @@ def from_pil(image: Image.Image) -> Picture:
         image.load()
         notes = ("first_frame",) if getattr(image, "is_animated", False) else ()
     except Exception as error:  # a lazily opened file: whatever its plugin runs into
-        raise UnreadableImage(f"the PIL image cannot be loaded: {error}") from error
+        detail = " ".join(str(error).split())
+        raise UnreadableImage(f"the PIL image cannot be loaded: {detail:.200}") from error
     info = image.info
     exif, orientation = upright_exif(_bytes(info.get("exif")))
     if exif is None:
@@ -128,7 +129,13 @@ def _pair(value: object) -> tuple[float, float] | None:
 
 
 def from_pil_pixels(image: Image.Image, header: Header) -> Picture:
-    """Picture of the pixels of ``image`` with what ``header`` says about them."""
+    """Picture of the pixels of ``image`` with what ``header`` says about them.
+
+    Raises ``UnreadableImage``, before anything is decoded, if the sizes of the two differ: the
+    limit was checked on the header's.
+    """
+    if image.size != (header.width, header.height):
+        raise UnreadableImage(f"the {header.format.upper()} is damaged: it gives two sizes")
     mode = image.mode
     if image.info.get("transparency", 0) is None:  # Pillow trips over it
         image = image.copy()

@@ -69,6 +69,8 @@ def read_png(data: bytes) -> Png:
             extra.setdefault(name, bytes(chunk[8:-4]))
     if not kept or kept[0][0] != b"IHDR" or len(kept[0][1]) != 25:
         raise UnreadableImage("the PNG is damaged: it has no header", hint=TRUNCATED_HINT)
+    if sum(name == b"IHDR" for name, _ in kept) > 1:  # Pillow would believe the last one
+        raise UnreadableImage("the PNG is damaged: it has two headers", hint=TRUNCATED_HINT)
     width, height, bits, colour = struct.unpack_from(">IIBB", kept[0][1], 8)
     if colour not in _PNG_CHANNELS or bits not in (1, 2, 4, 8, 16):
         raise UnreadableImage("the PNG is damaged: impossible header", hint=TRUNCATED_HINT)

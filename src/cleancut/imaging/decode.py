@@ -57,13 +57,13 @@ def decode(data: bytes, *, max_megapixels: float = DEFAULT_MAX_MEGAPIXELS) -> Pi
     except MemoryError as error:
         raise OutOfMemory("not enough memory to decode the picture", hint="shrink it") from error
     except Exception as error:  # the seam to every decoder: a hostile file can break them anywhere
-        detail = f"{error}" or type(error).__name__
+        detail = " ".join(f"{error}".split()) or type(error).__name__
         if "bomb" in type(error).__name__.lower():
             raise ImageTooLarge(
                 f"a part of the picture is larger than the whole may be: {detail}",
                 hint="save it again with an image editor",
             ) from error
-        truncated = "truncated" in detail.lower()
+        truncated = "truncated" in detail.lower() or "unexpected end of file" in detail.lower()
         raise UnreadableImage(
             TRUNCATED if truncated else f"the {format_.upper()} is damaged: {detail:.200}",
             hint=TRUNCATED_HINT,
@@ -71,8 +71,7 @@ def decode(data: bytes, *, max_megapixels: float = DEFAULT_MAX_MEGAPIXELS) -> Pi
 
 
 def _decode_jpeg(data: bytes, max_megapixels: float) -> Picture:
-    header = read_jpeg(data)
-    check_size(header.width, header.height, max_megapixels)
+    header = read_jpeg(data, max_megapixels)
     if header.channels == 4:
         from PIL import JpegImagePlugin
 

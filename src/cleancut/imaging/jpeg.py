@@ -10,10 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cleancut.errors import UnreadableImage, UnsupportedFormat
-from cleancut.imaging.metadata import MAX_ICC_BYTES, Header, per_inch, upright_exif
+from cleancut.imaging.metadata import MAX_ICC_BYTES, Header, check_size, per_inch, upright_exif
 
 _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _LOSSLESS = frozenset({0xC3, 0xC7, 0xCB, 0xCF})
+_HUFFMAN = frozenset({0xC0, 0xC1, 0xC2})
 
 TRUNCATED = "the file is truncated: part of the picture is missing"
 TRUNCATED_HINT = "copy or download it again"
@@ -24,6 +25,8 @@ class _Found:
     """What the segments said so far."""
 
     frame: tuple[int, int, int, int, int] | None = None  # marker, bits, height, width, channels
+    frames: int = 0
+    coded_bytes: int = 0
     exif: bytes | None = None
     dpi: tuple[float, float] | None = None
     icc: dict[int, bytes] | None = None
@@ -31,16 +34,24 @@ class _Found:
     complete: bool = False
 
 
-def read_header(data: bytes) -> Header:
+def read_header(data: bytes, max_megapixels: float) -> Header:
     """Header of the first picture in ``data``; of a multi-picture file (MPO) the main one.
 
     Raises ``UnreadableImage`` if its end marker is missing, which is so for every file that was
-    cut off, also if zeros follow; ``UnsupportedFormat`` for lossless or 12-bit JPEG.
+    cut off, also if zeros follow, or if there is far too little data for its size;
+    ``ImageTooLarge``; ``UnsupportedFormat`` for lossless or 12-bit JPEG.
     """
     found = _walk(data)
     if found.frame is None or not found.complete:
         raise UnreadableImage(TRUNCATED, hint=TRUNCATED_HINT)
+    if found.frames > 1:  # decoders differ on which one counts, so the limit would check another
+        raise UnreadableImage("the JPEG is damaged: it gives two sizes", hint=TRUNCATED_HINT)
     marker, bits, height, width, channels = found.frame
+    check_size(width, height, max_megapixels)
+    # A Huffman code has at least one bit, and every block of 8 x 8 has at least one code; half of
+    # that, because subsampled channels may share the blocks in odd ways.
+    if marker in _HUFFMAN and 16 * found.coded_bytes < -(-width // 8) * -(-height // 8):
+        raise UnreadableImage(TRUNCATED, hint=TRUNCATED_HINT)
     if marker in _LOSSLESS or bits != 8 or channels not in (1, 3, 4):
         raise UnsupportedFormat(
             f"this kind of JPEG cannot be read ({bits} bits, {channels} channels)",
@@ -88,6 +99,7 @@ def _walk(data: bytes) -> _Found:
                 following = int(np.searchsorted(markers, at))
                 if following == len(markers):
                     break
+                found.coded_bytes += int(markers[following]) - at
                 at = int(markers[following])
     return found
 
@@ -102,9 +114,10 @@ def _markers(data: bytes) -> NDArray[np.intp]:
 
 
 def _segment(found: _Found, marker: int, body: bytes) -> None:
-    if marker in _FRAMES and found.frame is None and len(body) >= 6:
+    if marker in _FRAMES and len(body) >= 6:
         bits, height, width, channels = struct.unpack_from(">BHHB", body)
-        found.frame = (marker, bits, height, width, channels)
+        found.frame = found.frame or (marker, bits, height, width, channels)
+        found.frames += 1
     elif marker == 0xE0 and body.startswith(b"JFIF\0") and len(body) >= 12:
         unit, x, y = struct.unpack_from(">BHH", body, 7)
         found.dpi = per_inch(x, y, unit={1: "inch", 2: "cm"}.get(unit, ""))
@@ -129,7 +142,9 @@ def decode_rgb(data: bytes, header: Header) -> NDArray[np.uint8]:
 
     OpenCV takes half the time and a third of the memory of Pillow. It fills what is missing, so
     only files whose end marker was found may come here. Bits damaged in the middle pass, as in
-    every viewer (libjpeg then writes a line of its own to stderr).
+    every viewer: neither OpenCV nor Pillow hands on libjpeg's count of warnings, and a second
+    decoder only to ask for it would double the time of every sound picture. libjpeg then writes a
+    line of its own to stderr; turning file descriptor 2 away would take other threads' lines too.
     """
     flags = cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION
     rgb = cv2.imdecode(np.frombuffer(data, np.uint8), flags)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import logging
+import lzma
 import struct
 from dataclasses import dataclass
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 import cv2
 import numpy as np
 import tifffile
+from isal import isal_zlib
 from numpy.typing import NDArray
 
 from cleancut.errors import CleancutError, ImageTooLarge, UnreadableImage, UnsupportedFormat
@@ -26,10 +28,18 @@ from cleancut.imaging.metadata import (
 )
 from cleancut.imaging.picture import Picture
 
-# Without a handler of its own, tifffile's complaints about odd files end up on stderr.
-logging.getLogger("tifffile").addHandler(logging.NullHandler())
+# Without handlers of their own, complaints about odd files end up on stderr.
+for _name in ("tifffile", "PIL.TiffImagePlugin"):
+    logging.getLogger(_name).addHandler(logging.NullHandler())
 
-_PLAIN = {1, 8, 32946, 34925}  # none, deflate, Adobe deflate, LZMA
+_NONE, _LZMA = 1, 34925
+_PLAIN = {_NONE, 8, 32946, _LZMA}  # 8 and 32946 are both deflate
+#: Tags that say how much memory a reader needs; readers differ on which of two counts.
+_ONCE = (256, 257, 258, 277, 278, 284, 322, 323, 32997, 32998)
+_SAMPLES_BYTES = 8  # a pixel, as 16-bit RGBA has; more is allowed where there are fewer pixels
+_TILE_PIXELS = 1 << 24
+#: Deflate shrinks by 1,032 at the most: less than this cannot unpack to more than 256 MB.
+_HARMLESS_BYTES = (1 << 28) // 1032
 _UNITS = {2: "inch", 3: "cm"}
 _ASSOCIATED, _UNASSOCIATED = 1, 2
 #: Tags that describe the picture rather than the file's structure; TIFF 6.0 and EXIF 2.32.
@@ -58,6 +68,7 @@ def decode_tiff(data: bytes, max_megapixels: float) -> Picture:
             page: Any = file.pages[0]
             header, layout = _header(data, page, several=_has_second_page(file))
             check_size(header.width, header.height, max_megapixels)
+            _check_layout(page, header, max_megapixels)
             _check_complete(data, page)
             samples = _samples(data, page, header, layout)
     except CleancutError:
@@ -65,7 +76,9 @@ def decode_tiff(data: bytes, max_megapixels: float) -> Picture:
     except MemoryError:
         raise
     except Exception as error:  # a hostile file makes the parser fail anywhere
-        raise UnreadableImage(f"the TIFF is damaged: {error}", hint=TRUNCATED_HINT) from error
+        raise UnreadableImage(
+            f"the TIFF is damaged: {' '.join(str(error).split()):.200}", hint=TRUNCATED_HINT
+        ) from error
     if samples is None:
         return _decode_with_pillow(data, header)
     if layout.photometric == 0:
@@ -119,6 +132,51 @@ def _header(data: bytes, page: Any, *, several: bool) -> tuple[Header, _Layout]:
     return header, layout
 
 
+def _check_layout(page: Any, header: Header, max_megapixels: float) -> None:
+    """Refuse what makes readers take more memory than the number of pixels says."""
+    if any(len(page.tags.getall(tag, default=())) > 1 for tag in _ONCE):
+        raise _damaged("its size is given twice")
+    depth = np.atleast_1d(page.bitspersample).max()
+    pixel = int(page.imagedepth) * header.channels * -(-int(depth) // 8)
+    if header.width * header.height * pixel > max_megapixels * 1e6 * _SAMPLES_BYTES:
+        raise ImageTooLarge(
+            f"{header.width} x {header.height} pixels of {header.channels} samples, {pixel} bytes"
+            f" each, are more than the limit of {max_megapixels:g} megapixels allows",
+            hint="save it as 8- or 16-bit RGB",
+        )
+    if page.is_tiled:
+        tile = page.tilewidth * page.tilelength * max(1, page.tiledepth)
+        if tile > max(_TILE_PIXELS, header.width * header.height):
+            raise _damaged("its tiles are far larger than the picture")
+
+
+def _check_inflated(data: bytes, page: Any, header: Header, layout: _Layout) -> None:
+    """Refuse compression bombs: tifffile would unpack each strip or tile to its end."""
+    pixels = page.tilewidth * page.tilelength if page.is_tiled else header.width * header.height
+    # Rows may be padded to whole bytes, and tiles hang over the picture's edge.
+    limit = 2 * pixels * header.channels * header.bits // 8 + 65536
+    for offset, count in zip(page.dataoffsets, page.databytecounts, strict=False):
+        if layout.compression != _LZMA and count <= _HARMLESS_BYTES:
+            continue
+        if _unpacks_beyond(data[offset : offset + count], layout.compression == _LZMA, limit):
+            raise _damaged("it holds more data than its size says")
+
+
+def _unpacks_beyond(packed: bytes, is_lzma: bool, limit: int) -> bool:
+    while packed:
+        unpacker: Any = lzma.LZMADecompressor() if is_lzma else isal_zlib.decompressobj()
+        limit -= len(unpacker.decompress(packed, limit + 1))
+        if limit < 0:
+            return True
+        # Several LZMA streams after one another count as one.
+        packed = unpacker.unused_data if is_lzma and unpacker.eof else b""
+    return False
+
+
+def _damaged(why: str) -> UnreadableImage:
+    return UnreadableImage(f"the TIFF is damaged: {why}", hint=TRUNCATED_HINT)
+
+
 def _check_complete(data: bytes, page: Any) -> None:
     ends = zip(page.dataoffsets, page.databytecounts, strict=False)
     if any(offset + count > len(data) for offset, count in ends) or not page.dataoffsets:
@@ -134,6 +192,8 @@ def _samples(data: bytes, page: Any, header: Header, layout: _Layout) -> Samples
     if colours is None or not depth_known or header.channels < colours:
         return None
     if layout.compression in _PLAIN:
+        if layout.compression != _NONE:
+            _check_inflated(data, page, header, layout)
         stored: NDArray[Any] = page.asarray(maxworkers=1)
         if stored.ndim == 3 and layout.planar:
             stored = np.moveaxis(stored, 0, -1)
@@ -206,6 +266,8 @@ def _decode_with_pillow(data: bytes, header: Header) -> Picture:
     try:
         with quiet_warnings():
             image = TiffImagePlugin.TiffImageFile(io.BytesIO(data))
+            if sorted(image.size) != sorted((header.width, header.height)):
+                raise ValueError("its size is given twice")
             image.load()  # turns it upright by itself
     except MemoryError:
         raise
@@ -216,7 +278,8 @@ def _decode_with_pillow(data: bytes, header: Header) -> Picture:
         ) from error
     except Exception as error:  # Pillow's plugins raise whatever their parsing runs into
         raise UnreadableImage(
-            f"this TIFF cannot be decoded: {error}", hint="save it as ordinary RGB TIFF or PNG"
+            f"this TIFF cannot be decoded: {' '.join(str(error).split()):.200}",
+            hint="save it as ordinary RGB TIFF or PNG",
         ) from error
     upright = Header(
         "tiff",

@@ -72,6 +72,9 @@ def _write(stamp: Path, identity: tuple[int, int, int, int], digest: str) -> Non
     with suppress(OSError):
         stamp.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         handle, name = tempfile.mkstemp(dir=stamp.parent, suffix=".new")
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            json.dump({"identity": identity, "sha256": digest}, file)
-        Path(name).replace(stamp)
+        try:
+            with os.fdopen(handle, "w", encoding="utf-8") as file:
+                json.dump({"identity": identity, "sha256": digest}, file)
+            Path(name).replace(stamp)
+        finally:
+            Path(name).unlink(missing_ok=True)

@@ -9,9 +9,12 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
+
+from cleancut.errors import WeightsError
 
 Environ = Mapping[str, str]
 PlaceKind = Literal["folder", "bundled", "store", "rembg"]
@@ -35,10 +38,13 @@ class Place:
 
 
 def home(environ: Environ | None = None) -> Path:
-    """Folder of everything cleancut keeps: ``CLEANCUT_HOME``, else the platform's data folder."""
+    """Folder of everything cleancut keeps: ``CLEANCUT_HOME``, else the platform's data folder.
+
+    Raises ``WeightsError`` if that depends on a home folder and there is none.
+    """
     env = os.environ if environ is None else environ
     if chosen := env.get("CLEANCUT_HOME"):
-        return Path(chosen).expanduser()
+        return _expanded(chosen)
     if sys.platform == "win32":
         return _user_folder(env, "LOCALAPPDATA", "AppData", "Local") / "cleancut"
     if sys.platform == "darwin":
@@ -55,7 +61,7 @@ def cache_folder(environ: Environ | None = None) -> Path:
     """Folder of what can be made again: ``CLEANCUT_CACHE``, else the platform's cache folder."""
     env = os.environ if environ is None else environ
     if chosen := env.get("CLEANCUT_CACHE"):
-        return Path(chosen).expanduser()
+        return _expanded(chosen)
     if sys.platform == "win32":
         return _user_folder(env, "LOCALAPPDATA", "AppData", "Local") / "cleancut" / "cache"
     if sys.platform == "darwin":
@@ -71,22 +77,32 @@ def places(environ: Environ | None = None) -> list[Place]:
     """
     env = os.environ if environ is None else environ
     extra = [part for part in env.get("CLEANCUT_MODELS", "").split(os.pathsep) if part.strip()]
-    found = [Place("folder", Path(part.strip()).expanduser()) for part in extra]
+    found = [Place("folder", _expanded(part.strip())) for part in extra]
     found.append(Place("bundled", Path(__file__).resolve().parent.parent / "bundled"))
     found.append(Place("store", models_folder(env)))
-    rembg = [
-        Path(env["U2NET_HOME"]).expanduser() if env.get("U2NET_HOME") else None,
-        Path(env["REMBG_HOME"]).expanduser() / "models" if env.get("REMBG_HOME") else None,
-        _user(env) / ".u2net",
-        _user(env) / ".rembg" / "models",
-    ]
-    found.extend(Place("rembg", folder) for folder in rembg if folder is not None)
+    if env.get("U2NET_HOME"):
+        found.append(Place("rembg", _expanded(env["U2NET_HOME"])))
+    if env.get("REMBG_HOME"):
+        found.append(Place("rembg", _expanded(env["REMBG_HOME"]) / "models"))
+    with suppress(WeightsError):  # no home folder, so rembg has none in it
+        user = _user(env)
+        found += [Place("rembg", user / ".u2net"), Place("rembg", user / ".rembg" / "models")]
     return list(dict.fromkeys(found))
 
 
 def _user(env: Environ) -> Path:
     named = env.get("USERPROFILE" if sys.platform == "win32" else "HOME")
-    return Path(named) if named else Path("~").expanduser()
+    return Path(named) if named else _expanded("~")
+
+
+def _expanded(path: str) -> Path:
+    try:
+        return Path(path).expanduser()
+    except RuntimeError as error:  # a user id without a name, as containers have, or a wrong name
+        raise WeightsError(
+            f"{path}: there is no such home folder",
+            hint="set CLEANCUT_HOME and CLEANCUT_CACHE to folders you may write to",
+        ) from error
 
 
 def _user_folder(env: Environ, variable: str, *default: str) -> Path:

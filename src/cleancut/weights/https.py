@@ -124,7 +124,8 @@ def download(
                 _continue(url, partial, part, progress, open_url)
             break
         except _Transient as error:
-            failures = 0 if _size(partial) > before else failures + 1
+            moved = _size(partial) > before and not isinstance(error, _Stalled)
+            failures = 0 if moved else failures + 1
             if failures > RETRIES:
                 raise DownloadFailed(str(error)) from error
             sleep(BACKOFF_S * 2**failures)
@@ -151,6 +152,10 @@ def plain_url(url: str) -> str:
 
 class _Transient(Exception):
     """A failure that may pass."""
+
+
+class _Stalled(_Transient):
+    """So few bytes that they do not count as progress: a server could drip for ever."""
 
 
 def _continue(
@@ -225,7 +230,7 @@ def _copy(
             progress(done, part.bytes, label)
         if time.monotonic() - since > _STALL_S:
             if done - at_start < _STALL_BYTES:
-                raise _Transient("stalled")
+                raise _Stalled("stalled")
             since, at_start = time.monotonic(), done
     if done < part.bytes:
         raise _Transient(f"the connection ended after {done} of {part.bytes} bytes")

