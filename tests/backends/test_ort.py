@@ -31,7 +31,7 @@ def with_cuda_wheel(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_gpu_without_gpu_provider_is_refused_with_the_pip_line(tmp_path: Path) -> None:
     with pytest.raises(BackendUnavailable, match="no GPU provider") as caught:
         ort.open_session(graphs.conv(tmp_path / "m.onnx"), device="gpu")
-    assert "pip install 'cleancut[gpu]'" in caught.value.hint
+    assert "pip install 'onnxruntime-gpu[cuda,cudnn]'" in caught.value.hint
 
 
 def test_a_provider_that_is_not_there_is_refused(tmp_path: Path) -> None:

@@ -51,7 +51,7 @@ def test_an_idle_nvidia_gpu_is_pointed_out(here: Pretend) -> None:
     here("onnxruntime", nvidia=True)
     finding = by_name()["NVIDIA GPU"]
     assert "no CUDA provider" in finding.problem
-    assert "cleancut[gpu]" in finding.remedy
+    assert "onnxruntime-gpu[cuda,cudnn]" in finding.remedy
 
 
 def test_missing_cuda_libraries_are_named(here: Pretend, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -136,7 +136,7 @@ def test_bf16_is_obeyed_even_where_the_model_loses_accuracy(here: Callable[..., 
         ({}, {"backend": "ort", "precision": "bf16"}, "--backend openvino"),
         ({}, {"precision": "f16"}, "--precision f32"),
         ({}, {"precision": "f16", "device": "cpu"}, "--precision f32"),
-        ({"openvino": False}, {"device": "gpu"}, "pip install 'cleancut[gpu]'"),
+        ({"openvino": False}, {"device": "gpu"}, "pip install 'onnxruntime-gpu[cuda,cudnn]'"),
     ],
 )
 def test_what_cannot_be_had_is_refused_with_the_next_step(

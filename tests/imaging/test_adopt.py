@@ -204,3 +204,10 @@ def test_the_input_is_not_changed():
     image = Image.fromarray(RGBA)
     from_pil(image)
     assert image.mode == "RGBA"
+
+
+def test_half_floats_keep_their_values() -> None:
+    ramp = np.linspace(0, 1, 64, dtype=np.float16).reshape(8, 8)
+    picture = from_array(np.dstack([ramp] * 3))
+    assert picture.rgb.dtype == np.uint16
+    assert np.abs(picture.rgb[..., 0] / 65535 - ramp.astype(np.float64)).max() < 1e-4

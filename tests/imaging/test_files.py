@@ -165,3 +165,20 @@ def test_a_write_protected_file_is_not_replaced(tmp_path, monkeypatch):
     with pytest.raises(OutputNotWritable, match="write-protected"):
         write_atomic(path, b"new")
     assert path.read_bytes() == b"old"
+
+
+def test_a_reader_that_gives_little_at_a_time_is_read_to_its_end() -> None:
+    class Slow(io.BytesIO):
+        def read(self, size: int | None = -1, /) -> bytes:
+            return super().read(min(size or 0, 7))
+
+    assert read_bytes(Slow(bytes(range(100)))) == bytes(range(100))
+
+
+def test_a_readers_own_exception_is_typed() -> None:
+    class Broken(io.BytesIO):
+        def read(self, size: int | None = -1, /) -> bytes:
+            raise KeyError("session")
+
+    with pytest.raises(UnreadableImage, match="session"):
+        read_bytes(Broken())

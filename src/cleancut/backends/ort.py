@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import onnxruntime
 
+from cleancut.backends import machine
 from cleancut.backends.base import Device, Placement, Precision, Shape
 from cleancut.backends.elf import missing_libraries
 from cleancut.backends.faults import check_feeds, check_file, failed_run, one_line, pick_outputs
@@ -48,7 +49,7 @@ _DTYPES = {
     "tensor(int64)": np.int64,
     "tensor(bool)": np.bool_,
 }
-_GPU_HINT = "run: pip uninstall -y onnxruntime onnxruntime-gpu && pip install 'cleancut[gpu]'"
+_GPU_HINT = f"run: {machine.GPU_WHEEL}"
 
 
 class OrtSession:

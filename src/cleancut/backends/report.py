@@ -6,8 +6,6 @@ from dataclasses import dataclass
 
 from cleancut.backends import machine
 
-_GPU_WHEELS = "pip uninstall -y onnxruntime onnxruntime-gpu && pip install 'cleancut[gpu]'"
-
 
 @dataclass(frozen=True, slots=True)
 class Finding:
@@ -68,7 +66,7 @@ def _ort() -> Finding:
             version,
             found,
             problem=f"{' and '.join(sorted(wheels))} overwrite each other's files",
-            remedy=_GPU_WHEELS
+            remedy=machine.GPU_WHEEL
             if machine.nvidia_gpu()
             else f"pip uninstall -y {' '.join(sorted(wheels))} && pip install onnxruntime",
         )
@@ -102,7 +100,7 @@ def _nvidia(ort: Finding) -> Finding:
             name,
             True,
             problem="the installed ONNX Runtime has no CUDA provider",
-            remedy=_GPU_WHEELS,
+            remedy=machine.GPU_WHEEL,
         )
     from cleancut.backends.ort import missing_library
 

@@ -23,7 +23,6 @@ _CPU = "CPUExecutionProvider"
 _COREML = "CoreMLExecutionProvider"
 _TENSORRT = "TensorrtExecutionProvider"
 _PIP = {"ort": "run: pip install onnxruntime", "openvino": "run: pip install openvino"}
-_GPU_PIP = "run: pip uninstall -y onnxruntime && pip install 'cleancut[gpu]'"
 
 
 def candidates(
@@ -244,7 +243,8 @@ def _refused(
 ) -> BackendUnavailable:
     if device == "gpu":
         return BackendUnavailable(
-            "no installed runtime can use a GPU here", hint=f"{_GPU_PIP}, or use --device cpu"
+            "no installed runtime can use a GPU here",
+            hint=f"run: {machine.GPU_WHEEL}, or use --device cpu",
         )
     if precision == "f16":
         return BackendUnavailable("f16 is only computed on a GPU", hint="use --precision f32")

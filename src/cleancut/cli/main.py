@@ -40,7 +40,7 @@ examples:
   cleancut doctor                           what is installed, and what would mend it
 
 exit codes: 0 done, 1 a bug, 2 input or option, 3 setup (model, package, backend), 4 memory,
-5 some of several pictures failed, 130 interrupted
+5 some of several pictures failed, 130 interrupted, 143 terminated
 """
 
 
@@ -98,6 +98,8 @@ def build_parser(command: str | None) -> Parser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code; never raises on purpose."""
+    # OpenCV logs to stderr what it does not like about a file; errors here are one line.
+    os.environ.setdefault("OPENCV_LOG_LEVEL", "OFF")
     words = list(sys.argv[1:] if argv is None else argv)
     debug = "--debug" in words
     words = [word for word in words if word != "--debug"]  # it may stand anywhere

@@ -70,7 +70,8 @@ def to_samples(array: NDArray[Any]) -> Samples:
     if not (low >= 0.0 and high <= 1.0):  # False for NaN too
         hint = "divide by 255" if 1.0 < high <= 255.0 and low >= 0.0 else "clip it to 0..1"
         raise BadArray(f"float pixels must lie in 0..1, found {low:.3g}..{high:.3g}", hint=hint)
-    scaled = array.astype(np.float32) * np.float32(255)
+    array = array.astype(np.float32, copy=False)  # float16 could not hold 65535
+    scaled = array * np.float32(255)
     rounded = np.rint(scaled)
     if np.abs(scaled - rounded).max() < 1e-3:
         return np.asarray(rounded, np.uint8)

@@ -78,17 +78,24 @@ def _read_path(path: Path) -> bytes:
 
 
 def _read_object(file: Readable) -> bytes:
-    try:
-        data = file.read(MAX_FILE_BYTES + 1)
-    except IsADirectoryError:
-        raise
-    except (OSError, ValueError) as error:
-        raise UnreadableImage(f"reading failed: {error}", hint="open the file again") from error
-    if not isinstance(data, bytes | bytearray):
-        raise BadOption("the file object gives text, not bytes", hint="open it with mode 'rb'")
-    if len(data) > MAX_FILE_BYTES:
+    parts: list[bytes] = []
+    left = MAX_FILE_BYTES + 1
+    while left > 0:  # a raw stream, a socket say, may give less than asked for
+        try:
+            part = file.read(left)
+        except IsADirectoryError:
+            raise
+        except Exception as error:  # the caller's own reader may raise anything
+            raise UnreadableImage(f"reading failed: {error}", hint="open the file again") from error
+        if not isinstance(part, bytes | bytearray):
+            raise BadOption("the file object gives text, not bytes", hint="open it with mode 'rb'")
+        if not part:
+            break
+        parts.append(bytes(part))
+        left -= len(part)
+    if left <= 0:
         raise ImageTooLarge("the file is larger than 2 GiB", hint="save a smaller copy first")
-    return bytes(data)
+    return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
 def write_atomic(path: str | os.PathLike[str], data: bytes) -> None:

@@ -10,6 +10,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -181,16 +182,18 @@ def _in_own_process(kind: str, arguments: list[str], timeout_s: float) -> dict[s
         *arguments,
     ]
     try:
-        done = subprocess.run(
-            command,
-            capture_output=True,
-            text=True,
-            errors="replace",
-            env=env,
-            timeout=timeout_s,
-            stdin=subprocess.DEVNULL,
-            check=False,
-        )
+        with tempfile.TemporaryDirectory() as scratch:
+            # Keras writes its settings into the user's home otherwise.
+            done = subprocess.run(
+                command,
+                capture_output=True,
+                text=True,
+                errors="replace",
+                env={**env, "KERAS_HOME": scratch},
+                timeout=timeout_s,
+                stdin=subprocess.DEVNULL,
+                check=False,
+            )
     except subprocess.TimeoutExpired as error:
         raise WeightsError(f"the conversion took more than {timeout_s:.0f} s") from error
     lines = [line for line in done.stdout.splitlines() if line.startswith(_MARK)]
