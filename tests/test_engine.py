@@ -128,6 +128,20 @@ def test_results_save_by_suffix_and_report_facts(png: bytes, tmp_path: Path) -> 
     assert set(facts["timings_ms"]) == {"decode", "load", "model", "foreground", "compose"}
 
 
+def test_small_files_hold_the_same_pixels(png: bytes) -> None:
+    y, x = np.mgrid[:200, :300]
+    waves = 128 + 60 * np.sin(x / 17) + 50 * np.cos(y / 23)
+    grain = np.random.default_rng(0).normal(0, 2, (200, 300, 3))
+    photo = np.clip(waves[..., None] + grain, 0, 255).astype(np.uint8)
+    fast = cutout(photo, model="echo").encode("png")
+    small = cutout(photo, model="echo", compress="small").encode("png")
+    assert len(small) < len(fast)
+    with Image.open(io.BytesIO(fast)) as one, Image.open(io.BytesIO(small)) as other:
+        assert np.array_equal(np.asarray(one), np.asarray(other))
+    with pytest.raises(BadOption, match="compress"):
+        cutout(png, model="echo", compress="tiny")  # type: ignore[arg-type]
+
+
 def test_the_mask_can_be_written_alone(png: bytes) -> None:
     result = cutout(png, model="echo", only_mask=True)
     mask = Image.open(io.BytesIO(result.encode()))

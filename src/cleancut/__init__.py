@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from cleancut.imaging.picture import Picture as Picture
     from cleancut.options import Options as Options
     from cleancut.result import Result as Result
+    from cleancut.weights.pull import pull as pull
 
 _HOMES = {
     "CleancutError": ("cleancut.errors", "CleancutError"),
@@ -34,6 +35,7 @@ _HOMES = {
     "cutout": ("cleancut.engine", "cutout"),
     "list_models": ("cleancut.catalog", "catalog"),
     "matte": ("cleancut.engine", "matte"),
+    "pull": ("cleancut.weights.pull", "pull"),
 }
 
 __all__ = [
@@ -47,6 +49,7 @@ __all__ = [
     "errors",
     "list_models",
     "matte",
+    "pull",
 ]
 
 

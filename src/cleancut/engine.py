@@ -25,7 +25,13 @@ if TYPE_CHECKING:
     from cleancut.imaging.files import Readable
     from cleancut.imaging.picture import Picture
     from cleancut.models.base import Model
-    from cleancut.options import BackendChoice, DeviceChoice, Format, PrecisionChoice
+    from cleancut.options import (
+        BackendChoice,
+        CompressChoice,
+        DeviceChoice,
+        Format,
+        PrecisionChoice,
+    )
     from cleancut.result import Result
 
     #: A path, file bytes, an open file, a PIL image, an array, or a decoded picture.
@@ -53,6 +59,7 @@ class OptionChanges(TypedDict, total=False):
     commercial_only: bool
     format: Format | None
     quality: int | None
+    compress: CompressChoice
     only_mask: bool
     background: str | None
     crop: bool

@@ -87,6 +87,7 @@ class Result:
                 self.alpha,
                 format=kind,
                 quality=quality,
+                compress=self.options.compress,
                 dpi=self.dpi,
                 sixteen_bit=self.foreground.dtype.itemsize == 2 and kind in ("png", "tiff"),
             )
@@ -131,5 +132,12 @@ class Result:
 
     def _encode(self, rgb: Rgb, alpha: Alpha | None, kind: Format, quality: int | None) -> bytes:
         return encode(
-            rgb, alpha, format=kind, quality=quality, icc=self.icc, exif=self.exif, dpi=self.dpi
+            rgb,
+            alpha,
+            format=kind,
+            quality=quality,
+            compress=self.options.compress,
+            icc=self.icc,
+            exif=self.exif,
+            dpi=self.dpi,
         )
