@@ -7,12 +7,14 @@ import time
 from pathlib import Path
 
 import numpy as np
-import openvino as runtime
 import pytest
 
 from cleancut.backends import machine, openvino
 from cleancut.errors import BackendUnavailable
 from tests.backends import graphs
+
+#: Not imported by name, which would bring its telemetry and write into the home folder.
+runtime = openvino.openvino
 
 
 def blobs(cache: Path) -> list[Path]:

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
-import onnxruntime
 import pytest
 
 from cleancut.backends import ort
@@ -11,6 +13,34 @@ from cleancut.errors import BackendUnavailable
 from tests.backends import graphs
 
 CUDA = "CUDAExecutionProvider"
+#: Not imported by name, which would bring its telemetry and write into the home folder.
+onnxruntime = ort.onnxruntime
+
+
+@pytest.mark.parametrize("backend", ["ort", "openvino"])
+def test_running_a_network_leaves_nothing_in_the_home_folder(backend: str, tmp_path: Path) -> None:
+    """Runtimes report to their makers unless kept from it; CI variables would hide that."""
+    home = tmp_path / "home"
+    home.mkdir()
+    net = graphs.conv(tmp_path / "net.onnx")
+    code = (
+        f"from pathlib import Path; from cleancut.backends import {backend} as backend\n"
+        "import numpy as np, os\n"
+        f"session = backend.open_session(Path({str(net)!r}), device='cpu')\n"
+        "session.run({'picture': np.zeros((1, 3, 16, 16), np.float32)})\n"
+        "assert 'ORT_DISABLE_TELEMETRY' not in os.environ"
+    )
+    environ = {name: os.environ[name] for name in ("PATH", "SYSTEMROOT") if name in os.environ}
+    environ |= {"HOME": str(home), "USERPROFILE": str(home), "LOCALAPPDATA": str(home)}
+    subprocess.run([sys.executable, "-c", code], env=environ, check=True, timeout=60)
+    assert list(home.rglob("*")) == []
+
+
+def test_a_users_own_telemetry_setting_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ORT_DISABLE_TELEMETRY", "0")
+    with ort._without_telemetry():
+        assert os.environ["ORT_DISABLE_TELEMETRY"] == "0"
+    assert os.environ["ORT_DISABLE_TELEMETRY"] == "0"
 
 
 @pytest.fixture

@@ -19,6 +19,7 @@ from cleancut.errors import (
 )
 from cleancut.imaging import decode as module
 from cleancut.imaging.decode import decode, from_pil
+from tests.imaging.orientation import upright
 
 RNG = np.random.default_rng(9)
 RGB = RNG.integers(0, 256, (20, 30, 3), np.uint8)
@@ -80,16 +81,7 @@ def test_avif_with_orientation_and_profile(orientation, exif_block, wide_profile
     exif = b"Exif\0\0" + exif_block(orientation)
     picture = decode(save(image, "AVIF", quality=95, exif=exif, icc_profile=wide_profile))
     plain = np.asarray(image)
-    expected = {
-        1: plain,
-        2: plain[:, ::-1],
-        3: plain[::-1, ::-1],
-        4: plain[::-1],
-        5: plain.swapaxes(0, 1),
-        6: np.rot90(plain, -1),
-        7: plain[::-1, ::-1].swapaxes(0, 1),
-        8: np.rot90(plain),
-    }[orientation]
+    expected = upright(plain, orientation)
     assert np.abs(picture.rgb.astype(int) - expected).mean() < 3
     assert picture.icc == wide_profile
     kept = Image.Exif()

@@ -182,3 +182,13 @@ def test_a_readers_own_exception_is_typed() -> None:
 
     with pytest.raises(UnreadableImage, match="session"):
         read_bytes(Broken())
+
+
+def test_the_temporary_file_is_not_named_in_an_error(tmp_path, monkeypatch):
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(errno.EROFS, "Read-only file system", str(tmp_path / ".cleancut-1.part"))
+
+    monkeypatch.setattr(files, "_replace", refuse)
+    with pytest.raises(OutputNotWritable) as caught:
+        write_atomic(tmp_path / "x.png", b"abc")
+    assert str(caught.value).endswith("x.png cannot be written: Read-only file system")

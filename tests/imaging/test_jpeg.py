@@ -10,6 +10,7 @@ from PIL import Image
 
 from cleancut.errors import ImageTooLarge, UnreadableImage, UnsupportedFormat
 from cleancut.imaging.decode import decode
+from tests.imaging.orientation import upright
 
 RNG = np.random.default_rng(2)
 
@@ -52,16 +53,7 @@ def test_orientation_profile_exif_and_resolution(orientation, exif_block, wide_p
     data = jpeg(pixels, exif=exif, icc_profile=wide_profile, dpi=(300, 150))
     picture = decode(data)
     plain = decode(jpeg(pixels)).rgb
-    expected = {
-        1: plain,
-        2: plain[:, ::-1],
-        3: plain[::-1, ::-1],
-        4: plain[::-1],
-        5: plain.swapaxes(0, 1),
-        6: np.rot90(plain, -1),
-        7: plain[::-1, ::-1].swapaxes(0, 1),
-        8: np.rot90(plain),
-    }[orientation]
+    expected = upright(plain, orientation)
     assert (picture.rgb == expected).all()
     assert picture.exif == exif_block(1)
     assert picture.icc == wide_profile

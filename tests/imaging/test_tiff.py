@@ -17,6 +17,7 @@ from PIL import Image
 
 from cleancut.errors import CleancutError, ImageTooLarge, UnreadableImage
 from cleancut.imaging.decode import decode
+from tests.imaging.orientation import upright
 
 RNG = np.random.default_rng(4)
 
@@ -144,16 +145,7 @@ def test_orientation_is_applied_once(orientation, kind):
     else:
         rgb = rgb.astype(np.uint16) * 257 if kind == "16" else rgb
         data = tiff(rgb, photometric="rgb", extratags=tag)
-    expected = {
-        1: rgb,
-        2: rgb[:, ::-1],
-        3: rgb[::-1, ::-1],
-        4: rgb[::-1],
-        5: rgb.swapaxes(0, 1),
-        6: np.rot90(rgb, -1),
-        7: rgb[::-1, ::-1].swapaxes(0, 1),
-        8: np.rot90(rgb),
-    }[orientation]
+    expected = upright(rgb, orientation)
     assert np.abs(decode(data).rgb.astype(int) - expected).max() <= 1
 
 

@@ -17,6 +17,14 @@ from cleancut.weights.store import verify
 from tests.backends.graphs import conv
 
 
+def prunes(monkeypatch: Any) -> None:
+    """Preparing a file makes b"pruned" of it."""
+    monkeypatch.setattr(
+        "cleancut.weights.store.prepare",
+        lambda weight, parts, target, keep: (target.write_bytes(b"pruned") and {}) or {},
+    )
+
+
 @pytest.fixture
 def spec(make: Any, data: bytes, use_rows: Any) -> ModelSpec:
     found: ModelSpec = make.row(data)
@@ -107,10 +115,7 @@ def test_a_copy_of_another_store_is_taken_with_its_manifests(
 ) -> None:
     spec = make.row(data, prepare="prune")
     use_rows(spec)
-    monkeypatch.setattr(
-        "cleancut.weights.store.prepare",
-        lambda weight, parts, target, keep: (target.write_bytes(b"pruned") and {}) or {},
-    )
+    prunes(monkeypatch)
     (tmp_path / "raw.onnx").write_bytes(data)
     (first,) = import_path(tmp_path / "raw.onnx", environ=env)
     copy = tmp_path / "usb"
@@ -128,10 +133,7 @@ def test_a_prepared_file_whose_manifest_lies_is_not_taken(
 ) -> None:
     spec = make.row(data, prepare="prune")
     use_rows(spec)
-    monkeypatch.setattr(
-        "cleancut.weights.store.prepare",
-        lambda weight, parts, target, keep: (target.write_bytes(b"pruned") and {}) or {},
-    )
+    prunes(monkeypatch)
     (tmp_path / "raw.onnx").write_bytes(data)
     (first,) = import_path(tmp_path / "raw.onnx", environ=env)
     first.path.write_bytes(b"EVIL!!")

@@ -7,13 +7,14 @@ threads that spin save nothing and burn a core for each waiting request.
 
 from __future__ import annotations
 
+import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import onnxruntime
 
 from cleancut.backends import machine
 from cleancut.backends.base import Device, Placement, Precision, Shape
@@ -24,6 +25,31 @@ from cleancut.errors import BackendUnavailable, CleancutError
 
 if TYPE_CHECKING:
     from cleancut.arrays import Tensor
+
+_TELEMETRY = "ORT_DISABLE_TELEMETRY"
+
+
+@contextmanager
+def _without_telemetry() -> Iterator[None]:
+    """Import ONNX Runtime with its telemetry off; a setting of the user's stays.
+
+    Builds of 2026 make a device id and a database in the home folder while they are imported, and
+    report to their maker. Only the environment at that moment turns it off;
+    ``disable_telemetry_events()`` comes too late. If somebody has imported it before, nothing can
+    be done, and nothing is.
+    """
+    if _TELEMETRY in os.environ:
+        yield
+        return
+    os.environ[_TELEMETRY] = "1"
+    try:
+        yield
+    finally:
+        del os.environ[_TELEMETRY]
+
+
+with _without_telemetry():
+    import onnxruntime
 
 CPU = "CPUExecutionProvider"
 TENSORRT = "TensorrtExecutionProvider"

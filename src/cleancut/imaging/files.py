@@ -163,4 +163,6 @@ def _not_writable(path: Path, error: Exception) -> OutputNotWritable:
         return OutputNotWritable(
             f"{name} cannot be written: the disk is full", hint="free space or choose another disk"
         )
-    return OutputNotWritable(f"{name} cannot be written: {error}", hint="choose another output")
+    # str(error) of an OSError would name the temporary file.
+    reason = (error.strerror if isinstance(error, OSError) else None) or error
+    return OutputNotWritable(f"{name} cannot be written: {reason}", hint="choose another output")
