@@ -5,7 +5,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test check lint fmt docs docs-picture bench-start clean
+.PHONY: demo test check lint fmt docs docs-picture bench-start bench-accuracy clean
 
 demo: $(VENV)/.installed
 	@$(BIN)/cleancut demo $(if $(IMAGE),"$(IMAGE)") -o demo-out
@@ -36,6 +36,12 @@ docs-picture: $(VENV)/.dev
 bench-start: $(VENV)/.installed
 	$(BIN)/cleancut models pull u2netp isnet
 	$(BIN)/cleancut bench start
+
+# Scores the default model beside rembg on your pictures: make bench-accuracy DIR=pictures
+bench-accuracy: $(VENV)/.installed
+	@test -n "$(DIR)" || { echo "give a folder of SET/image and SET/alpha: make bench-accuracy DIR=pictures"; exit 1; }
+	$(BIN)/cleancut models pull
+	$(BIN)/cleancut bench accuracy "$(DIR)" --rembg
 
 $(VENV)/.installed: pyproject.toml
 	@test -n "$(PYTHON)" || { echo "cleancut needs Python 3.11 or newer with venv; set PYTHON=/path/to/python3"; exit 1; }

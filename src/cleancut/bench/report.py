@@ -85,15 +85,15 @@ def to_markdown(report: Report) -> str:
         f"{report.date}, {report.machine}. Median of up to {report.runs} runs a side, taken in"
         " turns, (best).",
         "",
-        *_table(_HEAD, cells),
+        *table(_HEAD, cells),
         "",
         *(f"- {line}" for line in (*report.software, *report.notes)),
     ]
     return "\n".join(lines)
 
 
-def write_block(path: Path, text: str) -> None:
-    """Replace what stands between the two markers of the document at ``path``.
+def write_block(path: Path, text: str, *, markers: tuple[str, str] = (BEGIN, END)) -> None:
+    """Replace what stands between the two ``markers`` of the document at ``path``.
 
     Raises ``InputNotFound``, ``BadOption`` if the markers are missing, ``OutputNotWritable``.
     """
@@ -103,15 +103,16 @@ def write_block(path: Path, text: str) -> None:
         document = path.read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise InputNotFound(f"{path} cannot be read as text", hint="check the path") from error
-    if document.count(BEGIN) != 1 or document.count(END) != 1:
+    begin, end = markers
+    if document.count(begin) != 1 or document.count(end) != 1:
         raise BadOption(
-            f"{path} has no single block for the results", hint=f"add lines {BEGIN} and {END}"
+            f"{path} has no single block for the results", hint=f"add lines {begin} and {end}"
         )
-    before, _, rest = document.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not end:
+    before, _, rest = document.partition(begin)
+    _, found, after = rest.partition(end)
+    if not found:
         raise BadOption(f"{path}: the end marker stands before the begin marker")
-    write_atomic(path, f"{before}{BEGIN}\n{text}\n{END}{after}".encode())
+    write_atomic(path, f"{before}{begin}\n{text}\n{end}{after}".encode())
 
 
 def _shown(figure: Figure | None, unit: str) -> str:
@@ -128,7 +129,8 @@ def _target(target: float, unit: str) -> str:
     return "none" if unit == "" and target == 0 else f"<= {target:g} {unit}".strip()
 
 
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    """The lines of a Markdown table with aligned columns, all but the first to the right."""
     widths = [max(len(row[i]) for row in [head, *rows]) for i in range(len(head))]
 
     def line(cells: Sequence[str]) -> str:

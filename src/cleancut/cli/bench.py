@@ -6,13 +6,31 @@ import argparse
 import json
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cleancut.cli.flags import add_option_flags, options_from
+
+if TYPE_CHECKING:
+    from cleancut.bench.accuracy import Plan, Report
 
 EPILOG = """\
 examples:
   cleancut bench start                   both sides; rembg goes into .venv-rembg
   cleancut bench start --only 1,2 --runs 9
   cleancut bench start --no-rembg --image my.jpg --json start.json
+  cleancut bench accuracy pictures       pictures/SET/image/*.jpg, pictures/SET/alpha/*.png
+  cleancut bench accuracy pictures -m isnet -m modnet --html report.html
+  cleancut bench accuracy pictures --rembg --only portraits --write docs/accuracy.md
+  cleancut bench accuracy pictures --mattes other-tool --json figures.json
 """
+#: Fields of ``Options`` that are about the output file, or about one picture only.
+_NOT_SCORED = (
+    *("model", "format", "quality", "compress", "only_mask", "keep_hidden_rgb", "strip"),
+    *("background", "crop", "margin", "max_side_px", "shadow", "fail_if_empty"),
+    *("trimap", "mask", "keep_points", "remove_points", "keep_box", "scribbles", "roi"),
+)
+_ENDED_EARLY = 130
+_WORST = 10
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -26,16 +44,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--only", default="", metavar="LIST", help="numbers of measurements, like 1,3"
     )
     start.add_argument("--image", type=Path, metavar="FILE", help="photograph to measure with")
-    start.add_argument(
+    start.add_argument("--no-rembg", action="store_true", help="measure only cleancut")
+    what = "score mattes of models, options and other tools on pictures with true mattes"
+    scored = actions.add_parser("accuracy", help=what, description=what, allow_abbrev=False)
+    _add_accuracy(scored)
+    for action in (start, scored):
+        _add_shared(action)
+
+
+def _add_shared(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
         "--peer-venv",
         type=Path,
         default=Path(".venv-rembg"),
         metavar="FOLDER",
         help="where rembg is, or will be installed (default: .venv-rembg)",
     )
-    start.add_argument("--no-rembg", action="store_true", help="measure only cleancut")
-    start.add_argument("--json", type=Path, metavar="FILE", help="write every measurement as JSON")
-    start.add_argument(
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write every figure as JSON")
+    parser.add_argument(
         "--write",
         type=Path,
         action="append",
@@ -45,8 +71,57 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _add_accuracy(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "folder", type=Path, metavar="DIR", help="a set (image/ and alpha/), or a folder of sets"
+    )
+    parser.add_argument(
+        "-m",
+        "--model",
+        dest="models",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="a model to score, or a path to an .onnx file (may be given again; default: auto)",
+    )
+    parser.add_argument("--no-models", action="store_true", help="score only --mattes and --rembg")
+    parser.add_argument(
+        "--mattes",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="DIR",
+        help="score another tool's DIR/SET/STEM.png too, mattes or cutouts (may be given again)",
+    )
+    parser.add_argument(
+        "--rembg", action="store_true", help="score rembg's isnet-general-use too; run once, kept"
+    )
+    parser.add_argument("--only", default="", metavar="SET,SET", help="sets to score")
+    parser.add_argument("--limit", type=int, metavar="N", help="pictures of each set")
+    parser.add_argument(
+        "--html",
+        type=Path,
+        metavar="FILE",
+        help=f"write a page with the worst {_WORST} pictures of each row (or FOLDER/index.html)",
+    )
+    every = argparse.ArgumentParser(add_help=False)
+    add_option_flags(every)
+    group = parser.add_argument_group("how our models cut", "the flags of `cleancut cut`")
+    for action in every._actions:
+        if action.dest not in _NOT_SCORED:
+            group._add_action(action)
+
+
 def run(args: argparse.Namespace) -> int:
     """Measure and print the table; the figures decide nothing about the exit code."""
+    return _accuracy(args) if args.action == "accuracy" else _start(args)
+
+
+def _tell(line: str) -> None:
+    print(f"bench: {line}", file=sys.stderr, flush=True)
+
+
+def _start(args: argparse.Namespace) -> int:
     from cleancut.bench.report import to_markdown, write_block
     from cleancut.bench.start import Plan, numbers, start
     from cleancut.imaging.files import write_atomic
@@ -57,7 +132,7 @@ def run(args: argparse.Namespace) -> int:
         image=args.image,
         peer_venv=None if args.no_rembg else args.peer_venv,
     )
-    report = start(plan, lambda line: print(f"bench: {line}", file=sys.stderr, flush=True))
+    report = start(plan, _tell)
     text = to_markdown(report)
     print(text)
     if args.json:
@@ -65,3 +140,53 @@ def run(args: argparse.Namespace) -> int:
     for document in args.write:
         write_block(document, text)
     return 0
+
+
+def _accuracy(args: argparse.Namespace) -> int:
+    from cleancut.bench.accuracy import accuracy
+    from cleancut.cli.progress import item_progress
+
+    plan = _plan(args)
+    with item_progress() as step:
+        report = accuracy(plan, _tell, step)
+    _publish(report, args)
+    return 0 if report.complete else _ENDED_EARLY
+
+
+def _plan(args: argparse.Namespace) -> Plan:
+    from cleancut.bench.accuracy import Plan
+
+    models = () if args.no_models else tuple(args.models or ["auto"])
+    if models:
+        args.model = models[0]
+    return Plan(
+        folder=args.folder,
+        models=models,
+        options=options_from(args),
+        mattes=tuple(args.mattes),
+        rembg_venv=args.peer_venv if args.rembg else None,
+        only=tuple(name.strip() for name in args.only.split(",") if name.strip()),
+        limit=args.limit,
+        worst=_WORST if args.html else 0,
+    )
+
+
+def _publish(report: Report, args: argparse.Namespace) -> None:
+    from cleancut.bench.accuracy_page import to_html
+    from cleancut.bench.accuracy_table import MARKERS, to_markdown
+    from cleancut.bench.report import write_block
+    from cleancut.imaging.files import write_atomic
+
+    text = to_markdown(report)
+    print(text)
+    if args.json:
+        write_atomic(args.json, json.dumps(report.to_dict(), indent=1).encode())
+    if args.html:
+        page = args.html
+        if page.is_dir() or not page.suffix:
+            page.mkdir(parents=True, exist_ok=True)
+            page /= "index.html"
+        write_atomic(page, to_html(report).encode())
+        _tell(f"wrote {page}")
+    for document in args.write:
+        write_block(document, text, markers=MARKERS)

@@ -52,3 +52,37 @@ def _lines() -> Report:
         print(f"{label}{size}", file=sys.stderr, flush=True)
 
     return show
+
+
+@contextmanager
+def item_progress() -> Iterator[Callable[[int, int, str], None]]:
+    """A callback ``(done, total, label)`` that shows how many items are done, as above."""
+    if not sys.stderr.isatty():
+        yield _item_lines()
+        return
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+    from rich.progress import TimeRemainingColumn as Left
+
+    columns = (BarColumn(), MofNCompleteColumn(), Left(), TextColumn("{task.description}"))
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
+        task = bars.add_task("", total=None)
+
+        def show(done: int, total: int, label: str) -> None:
+            bars.update(task, completed=done, total=total, description=escape(label))
+
+        yield show
+
+
+def _item_lines() -> Callable[[int, int, str], None]:
+    last_at = time.monotonic()
+
+    def show(done: int, total: int, label: str) -> None:
+        nonlocal last_at
+        now = time.monotonic()
+        if now - last_at >= LINE_EVERY_S:
+            last_at = now
+            print(f"{done} of {total}: {label}", file=sys.stderr, flush=True)
+
+    return show
