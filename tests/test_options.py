@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import argparse
 import dataclasses
 import json
 import typing
@@ -7,9 +8,18 @@ from pathlib import Path
 
 import pytest
 
+from cleancut.cli.flags import add_option_flags
 from cleancut.engine import OptionChanges
 from cleancut.errors import BadOption
-from cleancut.options import Background, Margin, Options, flag, parse_background, parse_margin
+from cleancut.options import (
+    SECTIONS,
+    Background,
+    Margin,
+    Options,
+    flag,
+    parse_background,
+    parse_margin,
+)
 
 
 def test_defaults_are_valid_and_have_empty_json() -> None:
@@ -44,6 +54,20 @@ def test_defaults_are_valid_and_have_empty_json() -> None:
         {"max_side_px": 99.5},
         {"quality": "high"},
         {"max_megapixels": None},
+        {"refine": "slow"},
+        {"threshold": 0},
+        {"threshold": 128},
+        {"threshold": float("nan")},
+        {"threshold": "0.5"},
+        {"feather": "soft"},
+        {"grow": "-2"},
+        {"shrink": "30%"},
+        {"grow": "1", "shrink": "1"},
+        {"min_area": "101%"},
+        {"fill_holes": 1},
+        {"shadow": "below"},
+        {"shadow": True},
+        {"only_mask": True, "shadow": "keep"},
     ],
 )
 def test_impossible_values_are_refused(values: dict[str, typing.Any]) -> None:
@@ -100,6 +124,21 @@ def test_flags_drop_the_unit() -> None:
 
 def test_every_field_has_a_help_text() -> None:
     assert all(field.metadata.get("help") for field in dataclasses.fields(Options))
+
+
+def test_every_field_is_in_a_section_and_the_sections_are_in_order() -> None:
+    order = [field.metadata["section"] for field in dataclasses.fields(Options)]
+    assert list(dict.fromkeys(order)) == list(SECTIONS)
+    assert order == sorted(order, key=list(SECTIONS).index)
+
+
+def test_help_groups_the_flags_by_section() -> None:
+    parser = argparse.ArgumentParser()
+    add_option_flags(parser)
+    text = parser.format_help()
+    for name in SECTIONS:
+        assert f"\n{name}:\n" in text
+    assert text.index("\nedges:") < text.index("--feather WIDTH  ") < text.index("\nbackground:")
 
 
 def test_keyword_arguments_of_the_engine_are_the_options() -> None:

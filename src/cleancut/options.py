@@ -2,7 +2,8 @@
 
 The command line's flags, form fields and the cache key are all derived from these fields, so a
 knob is stated once. A field's flag is its name with ``-`` for ``_`` and without the unit
-(``max_side_px`` is ``--max-side``).
+(``max_side_px`` is ``--max-side``). Knobs stand in sections, which are the command line's groups
+of flags; what their texts mean is read in ``option_values``.
 """
 
 from __future__ import annotations
@@ -10,11 +11,46 @@ from __future__ import annotations
 import json
 import math
 import os
-import re
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, Literal, get_args
 
 from cleancut.errors import BadOption
+from cleancut.option_values import (
+    Area,
+    Background,
+    Length,
+    Margin,
+    Shadow,
+    flag,
+    parse_area,
+    parse_background,
+    parse_length,
+    parse_margin,
+    parse_shadow,
+)
+
+__all__ = [
+    "CHOICES",
+    "SECTIONS",
+    "Area",
+    "BackendChoice",
+    "Background",
+    "CompressChoice",
+    "DeviceChoice",
+    "Format",
+    "Length",
+    "Margin",
+    "Options",
+    "PrecisionChoice",
+    "RefineChoice",
+    "Shadow",
+    "flag",
+    "parse_area",
+    "parse_background",
+    "parse_length",
+    "parse_margin",
+    "parse_shadow",
+]
 
 Format = Literal["png", "webp", "jpg", "avif", "tiff"]
 BackendChoice = Literal["auto", "ort", "openvino"]
@@ -23,8 +59,20 @@ PrecisionChoice = Literal["auto", "f32", "bf16", "f16"]
 CompressChoice = Literal["fast", "small"]
 
 
-def _knob(default: Any, help_: str, **extra: Any) -> Any:
-    return field(default=default, metadata={"help": help_, **extra})
+RefineChoice = Literal["off", "fast", "best"]
+
+#: Sections of knobs in the order of the command line's help, each with what it is about.
+SECTIONS = {
+    "model": "which network, and where it runs",
+    "edges": "the matte's edge, in this order: threshold, islands, holes, grow or shrink, feather",
+    "background": "what the subject stands on",
+    "output": "what is written",
+    "input": "which pictures are taken, and when to give up",
+}
+
+
+def _knob(section: str, default: Any, help_: str, **extra: Any) -> Any:
+    return field(default=default, metadata={"section": section, "help": help_, **extra})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,57 +80,116 @@ class Options:
     """How a picture is cut out; every value is checked on construction (``BadOption``)."""
 
     model: str = _knob(
+        "model",
         "auto",
         "model by name, or a path to an .onnx file; auto takes the best one that is pulled",
         metavar="NAME",
     )
     recipe: str | None = _knob(
+        "model",
         None,
         "how to feed an .onnx file given as model, like 'size=320 mean=0.5 std=1'",
         metavar="TEXT",
     )
-    backend: BackendChoice = _knob("auto", "runtime; auto takes the one measured to be fastest")
-    device: DeviceChoice = _knob("auto", "cpu or gpu; gpu without a usable one is an error")
-    precision: PrecisionChoice = _knob("auto", "arithmetic of the network")
+    backend: BackendChoice = _knob(
+        "model", "auto", "runtime; auto takes the one measured to be fastest"
+    )
+    device: DeviceChoice = _knob(
+        "model", "auto", "cpu or gpu; gpu without a usable one is an error"
+    )
+    precision: PrecisionChoice = _knob("model", "auto", "arithmetic of the network")
     commercial_only: bool = _knob(
+        "model",
         False,
         "refuse models that are not clearly usable commercially",
         env="CLEANCUT_COMMERCIAL_ONLY",
     )
-    format: Format | None = _knob(
-        None, "output format; without it the output's suffix decides, else png"
+    minmax: bool = _knob(
+        "model",
+        False,
+        "stretch the matte to 0..1 where the model's official recipe does (old rembg look)",
     )
-    quality: int | None = _knob(
-        None, "1 to 100 for webp, jpg and avif (100: webp lossless)", metavar="N"
+    refine: RefineChoice = _knob(
+        "edges",
+        "fast",
+        "how the edge is brought to full size: off, fast, or best (hair strand by strand, slower)",
     )
-    compress: CompressChoice = _knob(
-        "fast", "png: fast, or small (a tenth to a fifth smaller, ten times slower to write)"
+    decontaminate: bool = _knob("edges", True, "remove the old background's colour from soft edges")
+    threshold: float | None = _knob(
+        "edges",
+        None,
+        "yes-or-no mask at this level, 0.01 to 0.99; with --feather its contour without stairs",
+        metavar="LEVEL",
     )
-    only_mask: bool = _knob(False, "write the matte as a grey picture")
+    keep_largest: bool = _knob("edges", False, "keep the largest object only, with its hair")
+    min_area: str = _knob(
+        "edges",
+        "0",
+        "remove islands smaller than this, in pixels or percent of the picture ('400', '0.1%%')",
+        metavar="AREA",
+    )
+    fill_holes: bool = _knob("edges", False, "make holes inside the subject opaque")
+    grow: str = _knob(
+        "edges",
+        "0",
+        "move the edge outwards, in pixels or percent of the subject ('1.5', '0.5%%'); "
+        "strands of hair stay thin",
+        metavar="WIDTH",
+    )
+    shrink: str = _knob(
+        "edges", "0", "move the edge inwards, likewise; strands of hair stay", metavar="WIDTH"
+    )
+    feather: str = _knob(
+        "edges",
+        "0",
+        "fade the edge out over this width, likewise, on its inner side, so without a halo",
+        metavar="WIDTH",
+    )
     background: str | None = _knob(
+        "background",
         None,
         "put the subject on a colour ('#fff', 'white'), an image file, or blur[:radius] ('blur:20' "
         "in pixels, 'blur:2%%' of the longer side)",
         metavar="WHAT",
     )
-    crop: bool = _knob(False, "crop to the subject")
+    shadow: str | None = _knob(
+        "background",
+        None,
+        "keep: take the subject's own shadow along, from plain backgrounds; drop: cast one, "
+        "drop:OPACITY,ANGLE,BLUR[,DISTANCE] ('drop:40,135,2%%' is drop: 40 percent, light from "
+        "the upper left, 90 from above; widths in pixels or percent of the subject)",
+        metavar="WHAT",
+    )
+    format: Format | None = _knob(
+        "output", None, "output format; without it the output's suffix decides, else png"
+    )
+    quality: int | None = _knob(
+        "output", None, "1 to 100 for webp, jpg and avif (100: webp lossless)", metavar="N"
+    )
+    compress: CompressChoice = _knob(
+        "output",
+        "fast",
+        "png: fast, or small (a tenth to a fifth smaller, ten times slower to write)",
+    )
+    only_mask: bool = _knob("output", False, "write the matte as a grey picture")
+    crop: bool = _knob("output", False, "crop to the subject")
     margin: str = _knob(
-        "0", "space around the crop, in pixels or percent of the subject ('12' or '5%%')"
+        "output", "0", "space around the crop, in pixels or percent of the subject ('12' or '5%%')"
     )
     max_side_px: int | None = _knob(
-        None, "shrink the output to this longest side, in pixels", metavar="N"
+        "output", None, "shrink the output to this longest side, in pixels", metavar="N"
     )
-    decontaminate: bool = _knob(True, "remove the old background's colour from soft edges")
-    keep_hidden_rgb: bool = _knob(False, "keep the colours under fully transparent pixels")
-    minmax: bool = _knob(
-        False, "stretch the matte to 0..1 where the model's official recipe does (old rembg look)"
+    keep_hidden_rgb: bool = _knob(
+        "output", False, "keep the colours under fully transparent pixels"
     )
-    recut: bool = _knob(False, "run the model even if the picture is already cut out")
     strip: bool = _knob(
-        False, "drop EXIF (GPS included) and DPI from the output; colours stay right"
+        "output", False, "drop EXIF (GPS included) and DPI from the output; colours stay right"
     )
-    fail_if_empty: bool = _knob(False, "make a picture without a subject an error")
-    max_megapixels: float = _knob(120.0, "refuse larger pictures before decoding them", metavar="N")
+    recut: bool = _knob("input", False, "run the model even if the picture is already cut out")
+    fail_if_empty: bool = _knob("input", False, "make a picture without a subject an error")
+    max_megapixels: float = _knob(
+        "input", 120.0, "refuse larger pictures before decoding them", metavar="N"
+    )
 
     def __post_init__(self) -> None:
         self._check_types()
@@ -98,16 +205,26 @@ class Options:
         _number(self.quality, "quality", 1, 100, whole=True)
         _number(self.max_side_px, "max_side_px", 1, 100_000, whole=True)
         _number(self.max_megapixels, "max_megapixels", 0.01, 10_000)
+        _number(self.threshold, "threshold", 0.01, 0.99)
         parse_margin(self.margin)
+        parse_area(self.min_area, "min_area")
+        parse_length(self.feather, "feather")
+        grow, shrink = (parse_length(getattr(self, name), name) for name in ("grow", "shrink"))
+        if grow.positive and shrink.positive:
+            raise BadOption(
+                "--grow and --shrink contradict each other", hint="leave one of them out"
+            )
+        shadow = parse_shadow(self.shadow)
         background = parse_background(self.background)
         if self.recipe and not self.model.lower().endswith(".onnx"):
             raise BadOption(
                 "--recipe needs --model FILE.onnx", hint="catalog models carry their own recipe"
             )
-        if self.only_mask and background is not None:
-            raise BadOption(
-                "--only-mask and --background contradict each other", hint="leave one of them out"
-            )
+        for name, given in (("background", background), ("shadow", shadow)):
+            if self.only_mask and given is not None:
+                raise BadOption(
+                    f"--only-mask and --{name} contradict each other", hint="leave one of them out"
+                )
 
     def _check_types(self) -> None:
         for knob in fields(self):
@@ -134,6 +251,18 @@ class Options:
         """A copy with some values changed, validated again."""
         return Options.from_mapping({**asdict(self), **changes}) if changes else replace(self)
 
+    @property
+    def changes_edges(self) -> bool:
+        """Whether any of the knobs that change the matte's edge is on."""
+        widths = (parse_length(getattr(self, name), name) for name in ("grow", "shrink", "feather"))
+        return bool(
+            self.threshold is not None
+            or self.keep_largest
+            or self.fill_holes
+            or parse_area(self.min_area, "min_area").positive
+            or any(width.positive for width in widths)
+        )
+
     def to_json(self) -> str:
         """Canonical JSON of what differs from the defaults: sorted, compact; part of cache keys."""
         changed = {
@@ -151,6 +280,7 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "precision": get_args(PrecisionChoice),
     "format": get_args(Format),
     "compress": get_args(CompressChoice),
+    "refine": get_args(RefineChoice),
 }
 
 
@@ -159,85 +289,8 @@ _TEXTS = {
     "model": "a name like 'isnet', or a path to an .onnx file",
     "recipe": "like 'size=320 mean=0.5 std=1'",
     "background": "a colour like '#fff', a path to a picture, or 'blur:20'",
+    "shadow": "'keep', 'drop' or 'drop:40,135,2%'",
 }
-
-
-def flag(name: str) -> str:
-    """The command line's spelling of a field: ``max_side_px`` -> ``--max-side``."""
-    return "--" + re.sub(r"_px$", "", name).replace("_", "-")
-
-
-@dataclass(frozen=True, slots=True)
-class Margin:
-    """Space around a crop: ``pixels``, or ``share`` of the subject's longer side."""
-
-    pixels: int = 0
-    share: float = 0.0
-
-
-def parse_margin(text: str) -> Margin:
-    """``"12"`` or ``"12px"`` is pixels, ``"5%"`` a share of the subject's longer side."""
-    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(px|%)?\s*", str(text))
-    if not match or float(match[1]) > (1000 if match[2] == "%" else 100_000):
-        raise BadOption(f"--margin: {text!r} is not a width", hint="like 12 (pixels) or 5%")
-    if match[2] == "%":
-        return Margin(share=float(match[1]) / 100)
-    return Margin(pixels=round(float(match[1])))
-
-
-@dataclass(frozen=True, slots=True)
-class Background:
-    """What a subject is put on: exactly one of these is set.
-
-    ``colour`` is (R, G, B) in 0..255, ``path`` an image file, ``blur_px`` a radius in pixels,
-    ``blur_share`` a radius as a share of the picture's longer side.
-    """
-
-    colour: tuple[int, int, int] | None = None
-    path: str | None = None
-    blur_px: float | None = None
-    blur_share: float | None = None
-
-
-def parse_background(text: str | None) -> Background | None:
-    """Read a background: a CSS colour, an image path, ``blur``, ``blur:20`` (px) or ``blur:2%``."""
-    if text is None or text.strip() == "transparent":
-        return None
-    word = text.strip()
-    if re.fullmatch(r"blur(:.*)?", word):
-        return _parse_blur(word)
-    if (colour := _parse_colour(word)) is not None:
-        return Background(colour=colour)
-    if word.startswith("#") or not re.search(r"[./\\]", word):
-        raise BadOption(
-            f"--background: {text!r} is neither a colour, an image file nor blur",
-            hint="like white, '#ffcc00', beach.jpg or blur:20",
-        )
-    return Background(path=word)
-
-
-def _parse_blur(word: str) -> Background:
-    match = re.fullmatch(r"blur(?::(\d+(?:\.\d+)?)(px|%)?)?", word)
-    if not match:
-        raise BadOption(
-            f"--background: {word!r} is not a blur", hint="like blur, blur:20 or blur:2%"
-        )
-    if match[1] is None:
-        return Background(blur_share=0.02)
-    radius = float(match[1])
-    if not 0 < radius <= (25 if match[2] == "%" else 2000):
-        raise BadOption("--background: blur radius out of range", hint="up to 2000 pixels or 25%")
-    return Background(blur_share=radius / 100) if match[2] == "%" else Background(blur_px=radius)
-
-
-def _parse_colour(word: str) -> tuple[int, int, int] | None:
-    from PIL import ImageColor  # here, so that options stay importable without third-party code
-
-    try:
-        red, green, blue, *alpha = ImageColor.getrgb(word)
-    except ValueError:
-        return None
-    return None if alpha else (red, green, blue)
 
 
 def _number(

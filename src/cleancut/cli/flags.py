@@ -9,14 +9,18 @@ from dataclasses import fields
 from typing import Any
 
 from cleancut.errors import BadOption
-from cleancut.options import CHOICES, Options, flag
+from cleancut.options import CHOICES, SECTIONS, Options, flag
 
 _SHORT = {"model": "-m", "format": "-f", "background": "-b"}
-_NUMBERS = {"quality": int, "max_side_px": int, "max_megapixels": float}
+_NUMBERS = {"quality": int, "max_side_px": int, "max_megapixels": float, "threshold": float}
 
 
 def add_option_flags(parser: argparse.ArgumentParser) -> None:
-    """A flag for every field of ``Options``; unset flags leave no trace in the namespace."""
+    """A flag for every field of ``Options``, in groups by section.
+
+    Unset flags leave no trace in the namespace.
+    """
+    groups = {name: parser.add_argument_group(name, about) for name, about in SECTIONS.items()}
     for field in fields(Options):
         names = [name for name in (_SHORT.get(field.name), flag(field.name)) if name]
         about: dict[str, Any] = {"dest": field.name, "default": argparse.SUPPRESS}
@@ -32,7 +36,7 @@ def add_option_flags(parser: argparse.ArgumentParser) -> None:
         else:
             about["metavar"] = field.metadata.get("metavar", field.name.upper())
             about["type"] = _NUMBERS.get(field.name, str)
-        parser.add_argument(*names, **about)
+        groups[field.metadata["section"]].add_argument(*names, **about)
 
 
 def options_from(args: argparse.Namespace, environ: Mapping[str, str] | None = None) -> Options:
