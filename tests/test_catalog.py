@@ -66,7 +66,7 @@ def test_non_commercial_and_copyleft_weights_are_labelled() -> None:
 
 def test_the_default_and_auto_models_are_rows() -> None:
     assert [spec.id for spec in rows.default_models()] == ["isnet", "u2netp", "modnet"]
-    assert rows.auto_order()[0].id == "isnet"
+    assert rows.auto_order("lead")[0].id == "isnet"
 
 
 def test_weights_are_recognised_by_hash() -> None:

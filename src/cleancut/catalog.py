@@ -17,6 +17,7 @@ Commercial = Literal["yes", "no", "unclear"]
 Resize = Literal["stretch", "short-side", "letterbox"]
 Activation = Literal["none", "sigmoid", "softmax", "logits>0"]
 Prepare = Literal["", "prune", "tfjs"]
+AutoPart = Literal["lead", "portrait", "second"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,9 +208,9 @@ def catalog() -> dict[str, ModelSpec]:
     return parse(_text())
 
 
-def auto_order() -> tuple[ModelSpec, ...]:
-    """The rows that ``model="auto"`` may take, best first."""
-    return tuple(catalog()[name] for name in _text()["auto"])
+def auto_order(part: AutoPart) -> tuple[ModelSpec, ...]:
+    """The rows that ``model="auto"`` may ask for one part, best first."""
+    return tuple(catalog()[name] for name in _text()["auto"][part])
 
 
 def default_models() -> tuple[ModelSpec, ...]:

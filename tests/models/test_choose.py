@@ -23,20 +23,36 @@ def test_auto_takes_the_best_that_is_here_and_says_when_it_is_not_the_first(home
         choose(Options())
     _lay_down(home, "modnet")
     _lay_down(home, "u2netp")
-    spec, notes = choose(Options())
-    assert spec.id == "u2netp"
-    assert notes == ("auto_model: u2netp, since isnet is not pulled",)
-    assert choose(Options(commercial_only=True))[0].id == "u2netp"
+    alone = choose(Options())
+    assert (alone.lead.id, alone.portrait.id, alone.second) == ("u2netp", "modnet", None)
+    assert alone.notes == ("auto_model: u2netp, since isnet is not pulled",)
+    assert choose(Options(commercial_only=True)).lead.id == "u2netp"
+    _lay_down(home, "isnet")
+    full = choose(Options())
+    assert (full.lead.id, full.portrait.id, full.second.id) == ("isnet", "modnet", "u2netp")
+    assert full.notes == ()
+
+
+@pytest.mark.parametrize(("here", "missing"), [("isnet", "modnet"), ("modnet", "isnet")])
+def test_auto_with_one_model_uses_it_and_says_what_to_get(
+    home: Path, here: str, missing: str
+) -> None:
+    _lay_down(home, here)
+    choice = choose(Options())
+    assert (choice.lead.id, choice.portrait, choice.second) == (here, None, None)
+    (note,) = choice.notes
+    assert here in note
+    assert f"cleancut models pull {missing}" in note
 
 
 def test_names_paths_and_recipes(tmp_path: Path) -> None:
-    assert choose(Options(model="U2NET_human_seg"))[0].id == "u2net-human-seg"
+    assert choose(Options(model="U2NET_human_seg")).lead.id == "u2net-human-seg"
     net = str(tmp_path / "net.onnx")
-    spec, notes = choose(Options(model=net, recipe="size=64 mean=0.5"))
-    assert spec.path == Path(net)
-    assert spec.recipe.size == (64, 64)
-    assert notes == ()
-    assert choose(Options(model="echo"))[0].family == "echo"
+    choice = choose(Options(model=net, recipe="size=64 mean=0.5"))
+    assert choice.lead.path == Path(net)
+    assert choice.lead.recipe.size == (64, 64)
+    assert choice.notes == ()
+    assert choose(Options(model="echo")).lead.family == "echo"
 
 
 def test_what_cannot_be_chosen_is_a_typed_error(tmp_path: Path) -> None:

@@ -1,7 +1,8 @@
-"""From what the user asks for to one row of the catalog; nothing is loaded."""
+"""From what the user asks for to rows of the catalog; nothing is loaded."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 from cleancut.catalog import (
@@ -17,33 +18,69 @@ from cleancut.options import Options
 from cleancut.weights.resolve import is_pulled
 
 
-def choose(options: Options) -> tuple[ModelSpec, tuple[str, ...]]:
-    """The catalog row that ``options`` mean, and notes on how it was chosen.
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """The rows that are asked about a picture: ``lead`` always, the others by ``auto`` only.
 
-    "auto" is the first pulled row of the catalog's auto order. Raises ``UnknownModel``,
-    ``LicenceRefused``, ``WeightsMissing``.
+    ``portrait`` is a portrait matting network, ``second`` a small general one. ``notes`` say what
+    is missing.
+    """
+
+    lead: ModelSpec
+    portrait: ModelSpec | None = None
+    second: ModelSpec | None = None
+    notes: tuple[str, ...] = ()
+
+
+def choose(options: Options) -> Choice:
+    """The catalog rows that ``options`` mean.
+
+    Raises ``UnknownModel``, ``LicenceRefused``, ``WeightsMissing``.
     """
     if options.model == "auto":
         return _choose_auto(options.commercial_only)
     if options.model == "echo":
         from cleancut.models.echo import SPEC
 
-        return SPEC, ()
+        return Choice(SPEC)
     spec = find(options.model)
     if options.recipe:
         spec = custom(Path(options.model), parse_recipe(options.recipe))
     if options.commercial_only:
         refuse_non_commercial(spec)
-    return spec, ()
+    return Choice(spec)
 
 
-def _choose_auto(commercial_only: bool) -> tuple[ModelSpec, tuple[str, ...]]:
-    rows = [s for s in auto_order() if not commercial_only or s.commercial == "yes"]
-    for spec in rows:
-        if is_pulled(spec):
-            if spec is rows[0]:
-                return spec, ()
-            return spec, (f"auto_model: {spec.id}, since {rows[0].id} is not pulled",)
-    raise WeightsMissing(
-        "no model is on this machine yet", hint=f"run: cleancut models pull {rows[0].id}"
+def _choose_auto(commercial_only: bool) -> Choice:
+    leads, portraits, seconds = (
+        [s for s in auto_order(part) if not commercial_only or s.commercial == "yes"]
+        for part in ("lead", "portrait", "second")
+    )
+    lead, portrait, second = (_first_pulled(rows) for rows in (leads, portraits, seconds))
+    if lead is None:
+        if portrait is None:
+            raise WeightsMissing(
+                "no model is on this machine yet", hint=f"run: cleancut models pull {leads[0].id}"
+            )
+        return Choice(portrait, notes=(_alone(portrait, leads[0]),))
+    if portrait not in portraits[:1]:
+        portrait = None  # what the trust in it was fitted to
+    if second is lead:
+        second = None
+    notes = []
+    if lead is not leads[0]:
+        notes.append(f"auto_model: {lead.id}, since {leads[0].id} is not pulled")
+    if portrait is None:
+        notes.append(_alone(lead, portraits[0]))
+    return Choice(lead, portrait, second, tuple(notes))
+
+
+def _first_pulled(rows: list[ModelSpec]) -> ModelSpec | None:
+    return next((spec for spec in rows if is_pulled(spec)), None)
+
+
+def _alone(used: ModelSpec, missing: ModelSpec) -> str:
+    return (
+        f"auto_model: {used.id} decides alone; people and everything else need two networks, "
+        f"get the other with: cleancut models pull {missing.id}"
     )

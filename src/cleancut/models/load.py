@@ -64,6 +64,18 @@ def load(spec: ModelSpec, placing: Placing | None = None) -> Model:
     )
 
 
+def sized(model: Model, side_px: int | None) -> Model:
+    """``model`` fed at another input size, sharing its session; None leaves it alone.
+
+    Networks that answer at one size only stay as they are.
+    """
+    from cleancut.models.saliency import SaliencyModel
+
+    if side_px is None or not isinstance(model, SaliencyModel):
+        return model
+    return model.sized(side_px) if model.spec.recipe.resize == "short-side" else model
+
+
 def open_session(spec: ModelSpec, placing: Placing) -> Session:
     """The session of ``spec`` on the backend asked for, or on the one measured to be fastest."""
     found = resolve(spec)

@@ -6,6 +6,7 @@ in their rows of the catalog, not in code.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from cleancut.errors import InferenceFailed
@@ -32,6 +33,14 @@ class SaliencyModel:
         """Matte of ``rgb`` at the network's own size; ``state`` is ignored and handed back."""
         raw, window = self._run(rgb)
         return Prediction(matte_of(raw, self.spec.recipe, window), state=state)
+
+    def sized(self, side_px: int) -> SaliencyModel:
+        """The same network fed at another size, sharing this one's session.
+
+        Only for networks that take any size: those with ``resize = "short-side"``.
+        """
+        recipe = replace(self.spec.recipe, size=(side_px, side_px))
+        return SaliencyModel(replace(self.spec, recipe=recipe), self._session)
 
     def class_scores(self, rgb: Rgb) -> Tensor:
         """Probabilities of every class, (classes, h, w) float32, for networks that tell classes."""

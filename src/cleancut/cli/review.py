@@ -1,0 +1,69 @@
+"""Results that are unsure, copied aside for a person to look at."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cleancut.cli.targets import STREAM
+from cleancut.errors import BadOption, OutputNotWritable
+
+if TYPE_CHECKING:
+    from cleancut.cli.targets import Job
+    from cleancut.result import Result
+
+FOLDER = "review"
+
+
+def add_review_flags(parser: argparse.ArgumentParser) -> None:
+    """``--review-below`` and ``--review-folder``."""
+    group = parser.add_argument_group("review", "results that a person should look at")
+    group.add_argument(
+        "--review-below",
+        type=float,
+        metavar="SHARE",
+        help="copy results of lower confidence than this (0 to 1, like 0.6) into a review folder",
+    )
+    group.add_argument(
+        "--review-folder",
+        type=Path,
+        metavar="FOLDER",
+        help=f"where they are copied to (default: {FOLDER}/ beside each result)",
+    )
+
+
+def check_review_flags(args: argparse.Namespace) -> None:
+    """Refuse what cannot work before any picture is cut."""
+    below, folder = args.review_below, args.review_folder
+    if below is None:
+        if folder is not None:
+            raise BadOption("--review-folder without --review-below", hint="add --review-below 0.6")
+        return
+    if not 0 < below <= 1:  # NaN too
+        raise BadOption(f"--review-below: {below} is out of range", hint="like 0.6, from 0 to 1")
+    if args.output == STREAM:
+        raise BadOption("--review-below needs files; the result goes to stdout", hint="add -o FILE")
+
+
+def put_aside(result: Result, job: Job, args: argparse.Namespace) -> Path | None:
+    """Copy the result that was just written if it is unsure; where to, or None.
+
+    A result whose confidence is unknown, because the user said what the subject is, stays.
+    """
+    from cleancut.imaging.files import write_atomic
+
+    below, sure = args.review_below, result.confidence
+    if below is None or sure is None or sure >= below or job.target == STREAM:
+        return None
+    written = Path(job.target)
+    folder = args.review_folder or written.parent / FOLDER
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        write_atomic(folder / written.name, written.read_bytes())
+    except OSError as error:
+        raise OutputNotWritable(
+            f"{folder}: cannot put a result there: {error.strerror}",
+            hint="choose another folder with --review-folder",
+        ) from error
+    return folder / written.name

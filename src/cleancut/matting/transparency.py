@@ -1,0 +1,37 @@
+"""Large see-through regions: veils, glass, smoke, or what a network could not decide."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+
+if TYPE_CHECKING:
+    from cleancut.arrays import Alpha, Tensor
+
+#: Levels between which a pixel is neither subject nor background.
+_LOW, _HIGH = 0.15, 0.85
+#: Regions are looked for in a matte of this longest side; narrower ones than this are edges.
+_SIDE_PX = 512
+_EDGE_PX = 12
+#: From this share of the subject on it is worth telling.
+NOTABLE = 0.03
+
+
+def semi_transparent_share(alpha: Alpha) -> float:
+    """The share (0..1) of the subject in wide half-transparent regions; ``alpha`` is (H, W).
+
+    Hair and blurred edges do not count: a region must be wider than a fortieth of the picture's
+    longest side.
+    """
+    scale = min(1.0, _SIDE_PX / max(alpha.shape))
+    width, height = (max(1, round(side * scale)) for side in (alpha.shape[1], alpha.shape[0]))
+    step = max(1, int(0.5 / scale))  # a few megapixels need not be averaged to be looked over
+    thinned = np.ascontiguousarray(alpha[::step, ::step])
+    small: Tensor = cv2.resize(thinned, (width, height), interpolation=cv2.INTER_AREA)
+    half = ((small > _LOW) & (small < _HIGH)).astype(np.uint8)
+    radius = max(1, round(_EDGE_PX / 2 * max(small.shape) / _SIDE_PX))
+    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1, 2 * radius + 1))
+    wide = cv2.morphologyEx(half, cv2.MORPH_OPEN, disc)
+    return float(wide.sum() / max(int(np.count_nonzero(small > _LOW)), 1))
