@@ -52,14 +52,19 @@ def models_page() -> str:
     """The catalog as a table."""
     rows = [_row(spec) for spec in catalog().values()]
     names = ", ".join(f"`{spec.id}`" for spec in default_models())
-    order = ", ".join(f"`{spec.id}`" for spec in auto_order())
+    leads, portraits, seconds = (
+        ", ".join(f"`{spec.id}`" for spec in auto_order(part))
+        for part in ("lead", "portrait", "second")
+    )
     return (
         HEAD
         + "# Models\n\n"
         + "Every model is a row of `catalog.toml`. `cleancut models list` prints this table, "
         + "`cleancut models info NAME` everything about one row. "
         + f"`cleancut models pull` without names gets {names}; "
-        + f"`--model auto` takes the first of these that is on the machine: {order}.\n\n"
+        + "`--model auto` asks the first of each list that is on the machine: what the subject is, "
+        + f"{leads}; people and fur, {portraits}; a second opinion, {seconds}. How it decides whom "
+        + "to believe is in [accuracy](accuracy.md).\n\n"
         + "*Commercial use* reads the licences of code and weights and the terms of the training "
         + "data together; `--commercial-only` (or `CLEANCUT_COMMERCIAL_ONLY=1`) refuses every row "
         + "that is not a clear yes. This is our reading, not legal advice.\n\n"

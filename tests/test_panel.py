@@ -4,7 +4,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
-import pytest
 
 from cleancut.backends.base import Placement
 from cleancut.catalog import find
@@ -21,15 +20,14 @@ VIEW = np.zeros((120, 160, 3), np.uint8)
 class Says:
     """A model with a ready answer; counts how often it was asked."""
 
-    def __init__(self, name: str, alpha: Alpha, *, mirror: Alpha | None = None) -> None:
+    def __init__(self, name: str, alpha: Alpha) -> None:
         self.spec = find(name)
         self.placement = Placement("fake", "cpu", "f32", "numpy", name)
-        self.alpha, self.mirror, self.asked = alpha, mirror, 0
+        self.alpha, self.asked = alpha, 0
 
     def predict(self, rgb: Rgb, state: State | None = None) -> Prediction:
         self.asked += 1
-        again = self.mirror is not None and self.asked > 1
-        return Prediction(self.mirror if again else self.alpha)  # type: ignore[arg-type]
+        return Prediction(self.alpha)
 
     def __call__(self) -> Says:
         return self
@@ -109,13 +107,6 @@ def test_a_lost_general_network_hears_the_second_one() -> None:
     assert verdict.alpha[50, 40] > 0.6 > 0.4 > verdict.alpha[50, 95]
     alone = Panel(lead=Says("isnet", LOST))
     assert judge(VIEW, alone).alpha is LOST
-
-
-def test_thorough_looks_at_the_mirror_image_where_it_wavers() -> None:
-    lead = Says("isnet", LOST, mirror=np.ascontiguousarray(disc(0.6, side=100)))
-    verdict = judge(VIEW, single(lead), thorough=True)  # type: ignore[arg-type]
-    assert lead.asked == 2
-    assert verdict.alpha[50, 40] == pytest.approx((0.45 + 1) / 2, abs=1e-5)  # mirrored back
 
 
 def test_minmax_stretches_where_the_recipe_says_so() -> None:

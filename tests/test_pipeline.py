@@ -6,13 +6,16 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from cleancut import pipeline
 from cleancut.backends.base import Placement
 from cleancut.errors import NoSubject
 from cleancut.imaging.picture import Picture
 from cleancut.models.base import Prediction
 from cleancut.models.echo import SPEC, EchoModel
 from cleancut.options import Options
-from cleancut.pipeline import cutout, is_cut_out, matte, model_view
+from cleancut.panel import single
+from cleancut.pipeline import matte
+from cleancut.subject import is_cut_out, model_view
 from tests.imaging.conftest import adobe_rgb
 
 
@@ -29,6 +32,10 @@ class Says:
     def predict(self, rgb, state=None):  # type: ignore[no-untyped-def]
         self.seen = rgb
         return Prediction(self.alpha)
+
+
+def cutout(picture, model, options, **how):  # type: ignore[no-untyped-def]
+    return pipeline.cutout(picture, single(model), options, **how)
 
 
 def test_a_uniform_half_transparent_picture_keeps_its_colour() -> None:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from cleancut.engine import cutout as cutout
     from cleancut.engine import matte as matte
     from cleancut.errors import CleancutError as CleancutError
+    from cleancut.guidance import Guidance as Guidance
     from cleancut.imaging.picture import Picture as Picture
     from cleancut.options import Options as Options
     from cleancut.result import Result as Result
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "CleancutError": ("cleancut.errors", "CleancutError"),
     "Engine": ("cleancut.engine", "Engine"),
+    "Guidance": ("cleancut.guidance", "Guidance"),
     "Options": ("cleancut.options", "Options"),
     "Picture": ("cleancut.imaging.picture", "Picture"),
     "Result": ("cleancut.result", "Result"),
@@ -41,6 +43,7 @@ _HOMES = {
 __all__ = [
     "CleancutError",
     "Engine",
+    "Guidance",
     "Options",
     "Picture",
     "Result",

@@ -8,22 +8,19 @@ from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from os import PathLike
-from typing import TYPE_CHECKING, Any, TypedDict
+from typing import TYPE_CHECKING, TypedDict
 
 from cleancut.errors import BadOption, InputNotFound, OutOfMemory
 from cleancut.options import Background, Options, parse_background
 
 if TYPE_CHECKING:
-    from typing import TypeAlias, Unpack
-
-    from numpy.typing import NDArray
-    from PIL.Image import Image
+    from typing import Unpack
 
     from cleancut.arrays import Alpha
     from cleancut.catalog import ModelSpec
-    from cleancut.imaging.files import Readable
+    from cleancut.guidance import Guidance, Source
     from cleancut.imaging.picture import Picture
+    from cleancut.matting.guidance import Marks
     from cleancut.models.base import Model
     from cleancut.options import (
         BackendChoice,
@@ -31,21 +28,10 @@ if TYPE_CHECKING:
         DeviceChoice,
         Format,
         PrecisionChoice,
+        RefineChoice,
     )
+    from cleancut.panel import Member, Panel
     from cleancut.result import Result
-
-    #: A path, file bytes, an open file, a PIL image, an array, or a decoded picture.
-    Source: TypeAlias = (
-        str
-        | PathLike[str]
-        | bytes
-        | bytearray
-        | memoryview
-        | Readable
-        | Image
-        | NDArray[Any]
-        | Picture
-    )
 
 
 class OptionChanges(TypedDict, total=False):
@@ -57,19 +43,28 @@ class OptionChanges(TypedDict, total=False):
     device: DeviceChoice
     precision: PrecisionChoice
     commercial_only: bool
+    minmax: bool
+    refine: RefineChoice
+    decontaminate: bool
+    threshold: float | None
+    keep_largest: bool
+    min_area: str
+    fill_holes: bool
+    grow: str
+    shrink: str
+    feather: str
+    background: str | None
+    shadow: str | None
     format: Format | None
     quality: int | None
     compress: CompressChoice
     only_mask: bool
-    background: str | None
     crop: bool
     margin: str
     max_side_px: int | None
-    decontaminate: bool
     keep_hidden_rgb: bool
-    minmax: bool
-    recut: bool
     strip: bool
+    recut: bool
     fail_if_empty: bool
     max_megapixels: float
 
@@ -100,6 +95,7 @@ class Engine:
         source: Source,
         *,
         bgr: bool = False,
+        guidance: Guidance | None = None,
         options: Options | None = None,
         **changes: Unpack[OptionChanges],
     ) -> Result:
@@ -107,7 +103,8 @@ class Engine:
 
         ``source`` is a path, file bytes, an open file, a PIL image or an array: (H, W), (H, W, 3)
         or (H, W, 4), uint8, uint16 or float in 0..1, RGB unless ``bgr`` says otherwise (OpenCV
-        arrays are BGR). ``changes`` are fields of ``Options`` for this call only. Raises the
+        arrays are BGR). ``guidance`` is what is known about it: trimap, mask, scribbles, points,
+        boxes. ``changes`` are fields of ``Options`` for this call only. Raises the
         errors of ``cleancut.errors``.
         """
         from cleancut import pipeline
@@ -117,10 +114,13 @@ class Engine:
         with memory_errors():
             picture = self.read(source, bgr=bgr, options=chosen)
             backdrop = self._read_background(parse_background(chosen.background), chosen)
+            marks = self._read_guidance(guidance, picture, chosen)
             clock.mark("decode")
-            model, notes = self.model_for(chosen)
+            panel, notes = self._panel_or_none(chosen, marks)
             clock.mark("load")
-            result = pipeline.cutout(picture, model, chosen, background=backdrop, mark=clock.mark)
+            result = pipeline.cutout(
+                picture, panel, chosen, marks=marks, background=backdrop, mark=clock.mark
+            )
         return replace(result, notes=(*notes, *result.notes), timings=clock.timings)
 
     def matte(
@@ -128,12 +128,13 @@ class Engine:
         source: Source,
         *,
         bgr: bool = False,
+        guidance: Guidance | None = None,
         options: Options | None = None,
         **changes: Unpack[OptionChanges],
     ) -> Alpha:
         """Only the matte of one picture: (H, W) float32 in 0..1. Arguments as in ``cutout``."""
-        chosen = (options or self.options).with_(**changes).with_(decontaminate=False)
-        return self.cutout(source, bgr=bgr, options=chosen).alpha
+        chosen = (options or self.options).with_(**changes).with_(decontaminate=False, shadow=None)
+        return self.cutout(source, bgr=bgr, guidance=guidance, options=chosen).alpha
 
     def read(self, source: Source, *, bgr: bool = False, options: Options | None = None) -> Picture:
         """Decode ``source``; limits are checked before any pixel is."""
@@ -159,11 +160,40 @@ class Engine:
         return decode.decode(files.read_bytes(source), max_megapixels=limit)
 
     def model_for(self, options: Options) -> tuple[Model, tuple[str, ...]]:
-        """The loaded model that ``options`` ask for, and notes on how it was chosen."""
+        """The loaded model that ``options`` ask for, and notes on how it was chosen.
+
+        For "auto" that is the network that says what the subject is, on its own.
+        """
         from cleancut.models.choose import choose
 
-        spec, notes = choose(options)
-        return self._load(spec, options), notes
+        choice = choose(options)
+        return self._load(choice.lead, options), choice.notes
+
+    def panel_for(self, options: Options) -> tuple[Panel, tuple[str, ...]]:
+        """The networks that may be asked, and notes on how they were chosen.
+
+        A network that the user named is loaded here; those of "auto" when they are first asked.
+        """
+        from cleancut.models.choose import choose
+        from cleancut.models.load import sized
+        from cleancut.panel import GLANCE_PX, Panel, single
+
+        choice = choose(options)
+        if options.model != "auto":
+            return single(self._load(choice.lead, options)), choice.notes
+
+        def member(spec: ModelSpec | None, side_px: int | None = None) -> Member | None:
+            if spec is None:
+                return None
+            return lambda: sized(self._load(spec, options), side_px)
+
+        panel = Panel(
+            lead=lambda: self._load(choice.lead, options),
+            portrait=member(choice.portrait),
+            glance=member(choice.portrait, GLANCE_PX),
+            second=member(choice.second),
+        )
+        return panel, choice.notes
 
     def _load(self, spec: ModelSpec, options: Options) -> Model:
         from cleancut.models.load import Placing, load
@@ -186,6 +216,35 @@ class Engine:
                 while len(self._models) > self._max_models:
                     self._models.popitem(last=False)
             return model
+
+    def _panel_or_none(
+        self, options: Options, marks: Marks | None
+    ) -> tuple[Panel, tuple[str, ...]]:
+        """The panel; a user who brings the matte needs no network."""
+        if marks is None or (marks.trimap is None and marks.mask is None):
+            return self.panel_for(options)
+        from cleancut.panel import nobody
+
+        return nobody(), ()
+
+    def _read_guidance(
+        self, guidance: Guidance | None, picture: Picture, options: Options
+    ) -> Marks | None:
+        if guidance is None or guidance.is_empty():
+            return None
+        from cleancut.matting.guidance import marks_of
+
+        def read(source: Source | None) -> Picture | None:
+            return None if source is None else self.read(source, options=options)
+
+        return marks_of(
+            guidance,
+            picture.height,
+            picture.width,
+            trimap=read(guidance.trimap),
+            mask=read(guidance.mask),
+            scribbles=read(guidance.scribbles),
+        )
 
     def _read_background(self, wanted: Background | None, options: Options) -> Picture | None:
         if wanted is None or wanted.path is None:
@@ -251,6 +310,7 @@ def cutout(
     source: Source,
     *,
     bgr: bool = False,
+    guidance: Guidance | None = None,
     options: Options | None = None,
     **changes: Unpack[OptionChanges],
 ) -> Result:
@@ -259,15 +319,16 @@ def cutout(
     >>> from cleancut import cutout
     >>> cutout("photo.jpg", model="isnet").save("photo.cutout.png")  # doctest: +SKIP
     """
-    return shared().cutout(source, bgr=bgr, options=options, **changes)
+    return shared().cutout(source, bgr=bgr, guidance=guidance, options=options, **changes)
 
 
 def matte(
     source: Source,
     *,
     bgr: bool = False,
+    guidance: Guidance | None = None,
     options: Options | None = None,
     **changes: Unpack[OptionChanges],
 ) -> Alpha:
     """Only the matte of one picture, (H, W) float32 in 0..1; see ``Engine.matte``."""
-    return shared().matte(source, bgr=bgr, options=options, **changes)
+    return shared().matte(source, bgr=bgr, guidance=guidance, options=options, **changes)

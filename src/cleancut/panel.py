@@ -8,9 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, TypeAlias
-
-import numpy as np
+from typing import TYPE_CHECKING, TypeAlias
 
 from cleancut.matting.fusion import (
     UNSURE,
@@ -18,7 +16,7 @@ from cleancut.matting.fusion import (
     middle,
     portrait_trust,
     softness,
-    with_other_opinions,
+    with_second_opinion,
 )
 from cleancut.models.recipe import stretch
 
@@ -100,18 +98,11 @@ class _Looks:
         """Matte of the member called ``name``, a field of ``Panel``."""
         if name not in self.seen:
             model: Model = getattr(self.panel, name)()
-            self.seen[name] = (model, self._look(model, self.view))
+            alpha = model.predict(self.view).alpha
+            if self.minmax and model.spec.recipe.minmax:
+                alpha = stretch(alpha)
+            self.seen[name] = (model, alpha)
         return self.seen[name][1]
-
-    def mirrored(self, name: str) -> Alpha:
-        """What the member says to the picture's mirror image, mirrored back."""
-        model: Model = getattr(self.panel, name)()
-        mirror: Any = np.ascontiguousarray(self.view[:, ::-1])
-        return self._look(model, mirror)[:, ::-1]
-
-    def _look(self, model: Model, view: Rgb) -> Alpha:
-        alpha = model.predict(view).alpha
-        return stretch(alpha) if self.minmax and model.spec.recipe.minmax else alpha
 
     def verdict(
         self, alpha: Alpha, taken: str, agreement: float | None, steadiness: float | None = None
@@ -126,8 +117,7 @@ class _Looks:
 def judge(view: Rgb, panel: Panel, *, thorough: bool = False, minmax: bool = False) -> Verdict:
     """The panel's matte of ``view`` ((H, W, 3), sRGB).
 
-    ``thorough`` asks the general network even where the cheap looks have settled the matter, and
-    a second time where it wavers.
+    ``thorough`` asks the general network even where the cheap looks have settled the matter.
     ``minmax`` stretches mattes to 0..1 where the official recipe of their network does.
     """
     looks = _Looks(view, panel, thorough, minmax)
@@ -162,11 +152,8 @@ def _portrait(looks: _Looks) -> Verdict | None:
 
 
 def _general(looks: _Looks) -> Alpha:
-    """What the general network says; where it wavers, others have a say in it."""
+    """What the general network says; where it wavers, the second one has a say in it."""
     lead = looks.at("lead")
-    if softness(lead) < UNSURE:
+    if looks.panel.second is None or softness(lead) < UNSURE:
         return lead
-    others = [looks.at("second")] if looks.panel.second is not None else []
-    if looks.thorough:
-        others.append(looks.mirrored("lead"))
-    return with_other_opinions(lead, *others)
+    return with_second_opinion(lead, looks.at("second"))

@@ -2,28 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cleancut.arrays import full_scale
 from cleancut.compose.background import blurred, cover, over, solid_colour
 from cleancut.compose.crop import crop, subject_box, with_margin
 from cleancut.errors import NoSubject
 from cleancut.imaging.color import from_srgb, to_srgb
 from cleancut.imaging.picture import Picture
 from cleancut.imaging.resize import shrink_to, upsample_alpha
+from cleancut.matting.edges import adjust_edges
 from cleancut.matting.foreground import clear_hidden, estimate_foreground
-from cleancut.models.recipe import stretch
-from cleancut.options import parse_background, parse_margin
+from cleancut.matting.guidance import enforce
+from cleancut.matting.shadow import drop_shadow, keep_shadow, under
+from cleancut.options import (
+    parse_area,
+    parse_background,
+    parse_length,
+    parse_margin,
+    parse_shadow,
+)
+from cleancut.panel import judge, single
 from cleancut.result import Result
+from cleancut.subject import Mark, find_subject, model_view, unmarked
 
 if TYPE_CHECKING:
     from cleancut.arrays import Alpha, Rgb
-    from cleancut.compose.crop import Box
+    from cleancut.matting.guidance import Marks
     from cleancut.models.base import Model
-    from cleancut.options import Options
+    from cleancut.options import Options, Shadow
+    from cleancut.panel import Panel
 
 #: Part of every cache key: raise it whenever the pixels of a result change.
 PIPELINE_VERSION = 1
@@ -32,41 +41,31 @@ PIPELINE_VERSION = 1
 EMPTY_SHARE = 0.001
 #: ... unless this share is (nearly) opaque: a bird in the sky is small, but the net is sure of it.
 SURE_SHARE = 5e-5
-#: With at least this share of fully transparent pixels a picture is a cutout already.
-CUT_SHARE = 0.10
-#: Colour conversion for the model's view happens at no more than this size.
-VIEW_SIDE_PX = 2048
-
-Mark = Callable[[str], None]
-
-
-def _unmarked(stage: str) -> None:
-    """The default of ``mark``: nobody is timing."""
 
 
 def cutout(
     picture: Picture,
-    model: Model,
+    panel: Panel,
     options: Options,
     *,
+    marks: Marks | None = None,
     background: Picture | None = None,
-    mark: Mark = _unmarked,
+    mark: Mark = unmarked,
 ) -> Result:
     """Cut the subject out of ``picture``.
+
+    ``marks`` is what the user said about it: definite pixels come out exactly so.
 
     ``background`` holds the pixels where ``options.background`` names an image. ``mark`` is called
     with a stage's name when it is done, for timing. Raises ``NoSubject`` with
     ``options.fail_if_empty``.
     """
-    notes = list(picture.notes)
-    if is_cut_out(picture) and not options.recut:
-        notes.append(
-            "already_cut: the picture has a transparent background; --recut runs the model"
-        )
-        own, foreground = np.ones_like(picture.alpha), picture.rgb
-    else:
-        own = matte(picture, model, minmax=options.minmax)
-        mark("model")
+    subject = find_subject(picture, panel, options, marks=marks, mark=mark)
+    notes = [*picture.notes, *subject.notes]
+    own = _edged(subject.alpha, options, marks)
+    mark("edges")
+    foreground = subject.foreground
+    if foreground is None or own is not subject.alpha:
         foreground = estimate_foreground(picture.rgb, own) if options.decontaminate else picture.rgb
     alpha = own if picture.alpha is None else own * picture.alpha
     mark("foreground")
@@ -79,9 +78,16 @@ def cutout(
                 hint="try another --model, or leave out --fail-if-empty",
             )
         notes.append(f"no_subject: nothing stands out (coverage {coverage:.2%})")
-    box = subject_box(alpha)
+    wanted = parse_shadow(options.shadow)
+    if wanted and wanted.kind == "keep":
+        found = keep_shadow(picture.rgb, subject.alpha)
+        foreground, alpha = under(foreground, alpha, found.opacity)
+        notes += found.notes
     backdrop = _backdrop(picture, own, options, background)
-    foreground, alpha, backdrop, box = _frame(foreground, alpha, backdrop, box, options)
+    foreground, alpha, backdrop = _cropped(foreground, alpha, backdrop, options)
+    if wanted and wanted.kind == "drop":
+        foreground, alpha = under(foreground, alpha, _dropped(alpha, wanted))
+    foreground, alpha, backdrop = _shrunk(foreground, alpha, backdrop, options.max_side_px)
     if not options.keep_hidden_rgb:
         foreground = clear_hidden(foreground, alpha)
     composite = None if backdrop is None else over(foreground, alpha, backdrop)
@@ -90,11 +96,13 @@ def cutout(
         foreground=foreground,
         alpha=alpha,
         composite=composite,
-        box=box,
+        box=subject_box(alpha),
         coverage=coverage,
         size=(picture.width, picture.height),
-        model=model.spec.id,
-        placement=model.placement,
+        models=subject.models,
+        placement=subject.placement,
+        confidence=None if subject.confidence is None else subject.confidence.value,
+        reasons=() if subject.confidence is None else subject.confidence.reasons,
         notes=tuple(notes),
         icc=picture.icc,
         exif=None if options.strip else picture.exif,
@@ -104,36 +112,13 @@ def cutout(
 
 
 def matte(picture: Picture, model: Model, *, minmax: bool = False) -> Alpha:
-    """The model's matte of ``picture`` at full size, (H, W) float32 in 0..1.
+    """One model's plain matte of ``picture`` at full size, (H, W) float32 in 0..1, unrefined.
 
     The picture's own transparency is not in it. ``minmax`` stretches it where the model's official
     recipe does.
     """
-    small = model.predict(model_view(picture)).alpha
-    if minmax and model.spec.recipe.minmax:
-        small = stretch(small)
+    small = judge(model_view(picture), single(model), minmax=minmax).alpha
     return upsample_alpha(small, picture.height, picture.width)
-
-
-def model_view(picture: Picture) -> Rgb:
-    """What the network sees: sRGB, and something visible under transparent pixels.
-
-    Without a colour profile and transparency these are the picture's own pixels, not a copy.
-    """
-    if picture.icc is None and picture.alpha is None:
-        return picture.rgb
-    view = shrink_to(picture, VIEW_SIDE_PX)
-    rgb = to_srgb(view.rgb, view.icc)
-    if view.alpha is None:
-        return rgb
-    return over(rgb, view.alpha, solid_colour(rgb, _contrast(rgb, view.alpha)))
-
-
-def is_cut_out(picture: Picture) -> bool:
-    """Whether the picture came in with its background already transparent."""
-    if picture.alpha is None:
-        return False
-    return float(np.mean(picture.alpha < 1 / 255)) >= CUT_SHARE
 
 
 def is_empty(alpha: Alpha) -> bool:
@@ -143,11 +128,41 @@ def is_empty(alpha: Alpha) -> bool:
     return float(np.mean(alpha >= 0.9)) < SURE_SHARE
 
 
-def _contrast(rgb: Rgb, alpha: Alpha) -> tuple[int, int, int]:
-    """White, or dark grey where the visible pixels are light themselves."""
-    luma = rgb.mean(axis=2) / full_scale(rgb)
-    visible = float((luma * alpha).sum() / max(float(alpha.sum()), 1e-6))
-    return (64, 64, 64) if visible > 0.7 else (255, 255, 255)
+def _edged(alpha: Alpha, options: Options, marks: Marks | None) -> Alpha:
+    """The matte with its edge as asked for; the very same array where nothing was."""
+    if not options.changes_edges:
+        return alpha
+    longer = _longer_side(alpha)
+    outwards = parse_length(options.grow, "grow").pixels(longer)
+    inwards = parse_length(options.shrink, "shrink").pixels(longer)
+    edged = adjust_edges(
+        alpha,
+        threshold=options.threshold,
+        min_area_px=parse_area(options.min_area, "min_area").pixels(*alpha.shape),
+        keep_largest=options.keep_largest,
+        fill_holes=options.fill_holes,
+        grow_px=outwards - inwards,
+        feather_px=parse_length(options.feather, "feather").pixels(longer),
+    )
+    return edged if marks is None else enforce(edged, marks)
+
+
+def _dropped(alpha: Alpha, wanted: Shadow) -> Alpha:
+    """The opacity of a made shadow; it needs the room that a margin gives it."""
+    longer = _longer_side(alpha)
+    return drop_shadow(
+        alpha,
+        opacity=wanted.opacity,
+        angle_deg=wanted.angle_deg,
+        distance_px=wanted.distance.pixels(longer),
+        blur_px=wanted.blur.pixels(longer),
+    )
+
+
+def _longer_side(alpha: Alpha) -> int:
+    """Of the subject, in pixels; of the picture where there is no subject."""
+    box = subject_box(alpha)
+    return max(box.width, box.height) if box else max(alpha.shape)
 
 
 def _backdrop(
@@ -169,21 +184,25 @@ def _backdrop(
     return blurred(picture.rgb, own, wanted.blur_px or (wanted.blur_share or 0.0) * longer)
 
 
-def _frame(
-    foreground: Rgb, alpha: Alpha, backdrop: Rgb | None, box: Box | None, options: Options
-) -> tuple[Rgb, Alpha, Rgb | None, Box | None]:
-    """Crop to the subject and shrink, as asked for; the box follows."""
-    if options.crop and box is not None:
-        frame = with_margin(box, parse_margin(options.margin))
-        foreground, alpha = crop(foreground, frame), crop(alpha, frame)
-        backdrop = None if backdrop is None else crop(backdrop, frame, replicate=True)
-        box = subject_box(alpha)
-    longer = max(alpha.shape)
-    if options.max_side_px is not None and longer > options.max_side_px:
-        small = shrink_to(Picture(foreground, alpha), options.max_side_px)
-        assert small.alpha is not None
-        foreground, alpha = small.rgb, small.alpha
-        if backdrop is not None:
-            backdrop = shrink_to(Picture(backdrop), options.max_side_px).rgb
-        box = subject_box(alpha)
-    return foreground, alpha, backdrop, box
+def _cropped(
+    foreground: Rgb, alpha: Alpha, backdrop: Rgb | None, options: Options
+) -> tuple[Rgb, Alpha, Rgb | None]:
+    """Cropped to the subject with its margin, where that was asked for."""
+    box = subject_box(alpha)
+    if not options.crop or box is None:
+        return foreground, alpha, backdrop
+    frame = with_margin(box, parse_margin(options.margin))
+    behind = None if backdrop is None else crop(backdrop, frame, replicate=True)
+    return crop(foreground, frame), crop(alpha, frame), behind
+
+
+def _shrunk(
+    foreground: Rgb, alpha: Alpha, backdrop: Rgb | None, side_px: int | None
+) -> tuple[Rgb, Alpha, Rgb | None]:
+    """No longer than ``side_px`` on any side."""
+    if side_px is None or max(alpha.shape) <= side_px:
+        return foreground, alpha, backdrop
+    small = shrink_to(Picture(foreground, alpha), side_px)
+    assert small.alpha is not None
+    behind = None if backdrop is None else shrink_to(Picture(backdrop), side_px).rgb
+    return small.rgb, small.alpha, behind

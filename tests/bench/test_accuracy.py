@@ -60,7 +60,9 @@ def test_every_picture_of_every_set_is_scored(tmp_path: Path) -> None:
 def test_options_reach_the_models(tmp_path: Path) -> None:
     two_sets(tmp_path)
     plain = scored(echo(tmp_path, only=("soft",)))
-    hard = scored(echo(tmp_path, only=("soft",), options=Options(model="echo", refine="off", threshold=0.5)))
+    hard = scored(
+        echo(tmp_path, only=("soft",), options=Options(model="echo", refine="off", threshold=0.5))
+    )
     assert hard.summaries("soft")["cleancut echo"].figures["mad"] > 2 * min(
         item.figures["mad"] for item in plain.rows[0].scored
     )

@@ -321,7 +321,7 @@ def _ask(monkeypatch: pytest.MonkeyPatch, answer: str, *words: str) -> tuple[int
     pulled: list[str] = []
 
     def pull(specs: Any, **_: Any) -> list[Any]:
-        pulled.extend(specs)
+        pulled.extend(spec.id for spec in specs)
         return [DownloadFailed("no source answered", hint="mend the network")]
 
     stderr = _Terminal()
@@ -331,9 +331,10 @@ def _ask(monkeypatch: pytest.MonkeyPatch, answer: str, *words: str) -> tuple[int
     return main(["cut", *words]), stderr.getvalue(), pulled
 
 
-@pytest.mark.parametrize(
-    ("answer", "pulled"), [("\n", ["isnet"]), ("y\n", ["isnet"]), ("n\n", []), ("", [])]
-)
+ALL = ["isnet", "u2netp", "modnet"]
+
+
+@pytest.mark.parametrize(("answer", "pulled"), [("\n", ALL), ("y\n", ALL), ("n\n", []), ("", [])])
 def test_the_question_is_answered_by_y_or_enter_not_by_ctrl_d(
     answer: str, pulled: list[str], photo: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -5,7 +5,7 @@ import pytest
 from numpy.typing import NDArray
 
 from cleancut.errors import BadArray, BadOption
-from cleancut.matting.trimap import from_thresholds
+from cleancut.matting.trimap import from_doubt, from_thresholds
 
 
 def _blotches(seed: int = 2) -> NDArray[np.float32]:
@@ -63,3 +63,26 @@ def test_bad_values_are_refused() -> None:
         from_thresholds(alpha, erode=-1)
     with pytest.raises(BadArray):
         from_thresholds(alpha + 2)
+
+
+def test_the_band_of_doubt_is_as_wide_as_the_net_is_unsure() -> None:
+    ramp = np.clip((np.arange(100, dtype=np.float32) - 30) / 40, 0, 1)[None].repeat(20, axis=0)
+    trimap = from_doubt(ramp, reach=2)
+    assert (trimap[:, :30] == 0).all()
+    assert (trimap[:, 33:67] == 0.5).all()
+    assert (trimap[:, 71:] == 1).all()
+    step = (np.arange(100) >= 50).astype(np.float32)[None].repeat(20, axis=0)
+    assert (from_doubt(step, reach=2)[3] == 0.5).sum() == 4
+    assert not (from_doubt(step, reach=0) == 0.5).any()
+
+
+def test_doubt_from_elsewhere_is_unknown_too() -> None:
+    alpha, doubt = np.ones((30, 30), np.float32), np.zeros((30, 30), np.float32)
+    doubt[10:20, 10:20] = 0.6
+    trimap = from_doubt(alpha, doubt=doubt, reach=1)
+    assert (trimap == 0.5).sum() == 12 * 12
+    assert trimap[0, 0] == 1  # the frame is no edge
+    with pytest.raises(BadOption, match="reach"):
+        from_doubt(alpha, reach=-1)
+    with pytest.raises(BadArray, match="doubt"):
+        from_doubt(alpha, doubt=doubt * 2)

@@ -50,7 +50,7 @@ def loads(monkeypatch):  # type: ignore[no-untyped-def]
 
     monkeypatch.setattr("cleancut.models.load.load", load)
     monkeypatch.setattr(engines, "_shared", None)
-    monkeypatch.setattr(choosing, "choose", lambda options: (find("u2netp"), ()))
+    monkeypatch.setattr(choosing, "choose", lambda options: choosing.Choice(find("u2netp")))
     return loaded
 
 
@@ -66,7 +66,7 @@ def test_every_name_of_rembg_finds_its_row(asked, name: str) -> None:  # type: i
     session = new_session(name)
     assert session.model_name == name
     assert asked[0].minmax
-    row = choosing.choose(asked[0])[0]
+    row = choosing.choose(asked[0]).lead
     plain = {"bria-rmbg": "bria-rmbg-2.0", "isnet-general-use": "isnet"}
     plain |= {"birefnet-general-lite": "birefnet-lite", "birefnet-general-fp16": "birefnet-general"}
     assert row.id == plain.get(name, name.replace("_", "-"))
@@ -80,7 +80,7 @@ def test_fp16_asks_for_half_precision(asked) -> None:  # type: ignore[no-untyped
 @pytest.mark.parametrize(("name", "size"), [(CUSTOM[0], 320), (CUSTOM[1], 1024), (CUSTOM[2], 1024)])
 def test_custom_sessions_carry_rembgs_recipe(asked, tmp_path: Path, name: str, size: int) -> None:  # type: ignore[no-untyped-def]
     new_session(name, model_path=str(tmp_path / "own.onnx"))
-    recipe = choosing.choose(asked[0])[0].recipe
+    recipe = choosing.choose(asked[0]).lead.recipe
     assert recipe.size == (size, size)
     assert recipe.mean == ((0.485, 0.456, 0.406) if size == 320 else (0.5, 0.5, 0.5))
     assert recipe.std == ((0.229, 0.224, 0.225) if size == 320 else (1.0, 1.0, 1.0))

@@ -5,10 +5,12 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cleancut.cli.flags import add_option_flags, options_from
+from cleancut.errors import BadOption
 
 if TYPE_CHECKING:
     from cleancut.bench.accuracy import Plan, Report
@@ -22,6 +24,7 @@ examples:
   cleancut bench accuracy pictures -m isnet -m modnet --html report.html
   cleancut bench accuracy pictures --rembg --only portraits --write docs/accuracy.md
   cleancut bench accuracy pictures --mattes other-tool --json figures.json
+  cleancut bench matting pictures        refinement and closed form, beside pymatting
 """
 #: Fields of ``Options`` that are about the output file, or about one picture only.
 _NOT_SCORED = (
@@ -48,17 +51,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     what = "score mattes of models, options and other tools on pictures with true mattes"
     scored = actions.add_parser("accuracy", help=what, description=what, allow_abbrev=False)
     _add_accuracy(scored)
-    for action in (start, scored):
-        _add_shared(action)
+    what = "refinement at 2 and 12 megapixels, and closed-form matting beside pymatting"
+    solved = actions.add_parser("matting", help=what, description=what, allow_abbrev=False)
+    solved.add_argument(
+        "folder", type=Path, metavar="DIR", help="holds alphamatting_train/image and /alpha"
+    )
+    solved.add_argument(
+        "--runs", type=int, default=3, metavar="N", help="runs a picture (default: 3)"
+    )
+    for action, peer in ((start, "rembg"), (scored, "rembg"), (solved, "pymatting")):
+        _add_shared(action, peer)
 
 
-def _add_shared(parser: argparse.ArgumentParser) -> None:
+def _add_shared(parser: argparse.ArgumentParser, peer: str) -> None:
     parser.add_argument(
         "--peer-venv",
         type=Path,
-        default=Path(".venv-rembg"),
+        default=Path(f".venv-{peer}"),
         metavar="FOLDER",
-        help="where rembg is, or will be installed (default: .venv-rembg)",
+        help=f"where {peer} is, or will be installed (default: .venv-{peer})",
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every figure as JSON")
     parser.add_argument(
@@ -114,7 +125,8 @@ def _add_accuracy(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Measure and print the table; the figures decide nothing about the exit code."""
-    return _accuracy(args) if args.action == "accuracy" else _start(args)
+    actions = {"start": _start, "accuracy": _accuracy, "matting": _matting}
+    return actions[args.action](args)
 
 
 def _tell(line: str) -> None:
@@ -151,6 +163,24 @@ def _accuracy(args: argparse.Namespace) -> int:
         report = accuracy(plan, _tell, step)
     _publish(report, args)
     return 0 if report.complete else _ENDED_EARLY
+
+
+def _matting(args: argparse.Namespace) -> int:
+    from cleancut.bench.matting import MARKERS, measure, to_markdown
+    from cleancut.bench.report import write_block
+    from cleancut.imaging.files import write_atomic
+
+    if args.runs < 1:
+        raise BadOption(f"--runs: {args.runs} is out of range", hint="1 or more")
+    rows, notes = measure(args.folder, venv=args.peer_venv, tell=_tell, rounds=args.runs)
+    text = to_markdown(rows, notes)
+    print(text)
+    if args.json:
+        told = {"rows": [asdict(row) for row in rows], "notes": notes}
+        write_atomic(args.json, json.dumps(told, indent=1).encode())
+    for document in args.write:
+        write_block(document, text, markers=MARKERS)
+    return 0
 
 
 def _plan(args: argparse.Namespace) -> Plan:

@@ -12,7 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cleancut.cli.flags import add_option_flags, options_from
+from cleancut.cli.guided import add_guidance_flags, check_guidance, guidance_for
 from cleancut.cli.main import EXIT_SOME_FAILED, as_error, report, shown
+from cleancut.cli.review import add_review_flags, check_review_flags, put_aside
 from cleancut.cli.targets import STREAM, Job, plan, refuse_same_file
 from cleancut.errors import (
     BadOption,
@@ -22,6 +24,7 @@ from cleancut.errors import (
 )
 
 if TYPE_CHECKING:
+    from cleancut.catalog import ModelSpec
     from cleancut.engine import Engine
     from cleancut.options import Options
     from cleancut.result import Result
@@ -34,7 +37,11 @@ examples:
   cleancut cut photo.jpg --background white --format jpg
   cleancut cut photo.jpg --background beach.jpg
   cleancut cut photo.jpg --only-mask              -> photo.mask.png
+  cleancut cut photo.jpg --refine best --shadow keep
+  cleancut cut photo.jpg --remove-points '300,45' --keep-points '50%,80%'
+  cleancut cut photo.jpg --trimap photo.trimap.png
   cleancut cut photo.jpg --model modnet --json
+  cleancut cut *.jpg -o out/ --review-below 0.6   unsure ones also in out/review/
   cleancut cut photo.jpg --model my_net.onnx --recipe 'size=512 mean=0.5 std=0.5'
   cat photo.jpg | cleancut cut - > cutout.png
 """
@@ -54,6 +61,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--pull", action="store_true", help="download a missing model first")
     parser.add_argument("--json", action="store_true", help="one line of JSON a picture")
     parser.add_argument("-q", "--quiet", action="store_true", help="print errors only")
+    add_guidance_flags(parser)
+    add_review_flags(parser)
     add_option_flags(parser)
 
 
@@ -63,12 +72,16 @@ def run(args: argparse.Namespace) -> int:
 
     started = time.perf_counter()
     options = options_from(args)
+    check_review_flags(args)
     _refuse_missing_background(options)
     jobs, options = plan(args.inputs, args.output, options)
+    check_guidance(args, len(jobs))
     if jobs[0].target == STREAM and sys.stdout.isatty():
         raise BadOption("a picture would go to the terminal", hint="add -o FILE or > FILE")
     engine = Engine(options)
-    if any(job.source == STREAM or os.path.exists(job.source) for job in jobs):  # noqa: PTH110
+    asks_no_model = hasattr(args, "trimap") or hasattr(args, "mask")
+    there = any(job.source == STREAM or os.path.exists(job.source) for job in jobs)  # noqa: PTH110
+    if there and not asks_no_model:
         ask = sys.stdin.isatty() and sys.stderr.isatty() and STREAM not in args.inputs
         _ensure_model(engine, ask=ask and not args.pull, pull=args.pull)
     many = len(jobs) > 1
@@ -103,10 +116,12 @@ def _cut_one(engine: Engine, job: Job, args: argparse.Namespace, place: str) -> 
     try:
         started = time.perf_counter()
         refuse_same_file(job)
-        result = engine.cutout(sys.stdin.buffer if job.source == STREAM else job.source)
+        source = sys.stdin.buffer if job.source == STREAM else job.source
+        result = engine.cutout(source, guidance=guidance_for(args, job.source))
         before = time.perf_counter()
         with memory_errors():
             _write(result, job)
+            aside = put_aside(result, job, args)
         now = time.perf_counter()
     except BrokenPipeError:
         raise
@@ -120,13 +135,18 @@ def _cut_one(engine: Engine, job: Job, args: argparse.Namespace, place: str) -> 
             _tell_json({"input": job.source, "error": failure}, job)
         return code
     timings = {**result.timings, "encode": 1000 * (now - before), "total": 1000 * (now - started)}
-    _tell(replace(result, timings=timings), job, args, place)
+    _tell(replace(result, timings=timings), job, args, place, aside)
     return 0
 
 
-def _tell(result: Result, job: Job, args: argparse.Namespace, place: str) -> None:
+def _tell(
+    result: Result, job: Job, args: argparse.Namespace, place: str, aside: Path | None
+) -> None:
     if args.json:
-        _tell_json({"input": job.source, "output": job.target, **result.to_dict()}, job)
+        facts = {"input": job.source, "output": job.target, **result.to_dict()}
+        if args.review_below is not None:
+            facts["review"] = None if aside is None else str(aside)
+        _tell_json(facts, job)
     elif not args.quiet:
         seconds = result.timings["total"] / 1000
         source, target = _name(job.source, "stdin"), _name(job.target, "stdout")
@@ -135,6 +155,11 @@ def _tell(result: Result, job: Job, args: argparse.Namespace, place: str) -> Non
             code, colon, text = note.partition(": ")
             told = shown(text if colon else note)
             print(f"cleancut: note [{code}] {source}: {told}", file=sys.stderr)
+        if aside is not None:
+            sure = f"confidence {result.confidence:.2f}"
+            print(
+                f"cleancut: review {source}: {sure}, copied to {shown(str(aside))}", file=sys.stderr
+            )
 
 
 def _tell_json(facts: dict[str, Any], job: Job) -> None:
@@ -164,40 +189,40 @@ def _write(result: Result, job: Job) -> None:
 
 
 def _ensure_model(engine: Engine, *, ask: bool, pull: bool) -> None:
-    """Load the model before the first picture; get it first if that was asked for."""
+    """See that there are models before the first picture; get them if that was asked for."""
     try:
-        engine.model_for(engine.options)
+        engine.panel_for(engine.options)
     except WeightsMissing:
         if not pull and not (ask and _agrees(engine.options)):
             raise
         from cleancut.cli.models import pull_models
 
         # stdout may be the picture
-        if failed := pull_models(_wanted(engine.options), to=sys.stderr):
-            raise failed[-1] from None
-        engine.model_for(engine.options)
+        failed = pull_models(_wanted(engine.options), to=sys.stderr)
+        try:
+            engine.panel_for(engine.options)
+        except WeightsMissing:
+            if failed:
+                raise failed[-1] from None
+            raise
 
 
-def _wanted(options: Options) -> list[str]:
-    from cleancut.catalog import default_models
+def _wanted(options: Options) -> list[ModelSpec]:
+    from cleancut.catalog import default_models, find
 
     if options.model != "auto":
-        return [options.model]
-    rows = default_models()
-    return [next(r.id for r in rows if not options.commercial_only or r.commercial == "yes")]
+        return [find(options.model)]
+    return [r for r in default_models() if not options.commercial_only or r.commercial == "yes"]
 
 
 def _agrees(options: Options) -> bool:
-    from cleancut.catalog import find
-
-    spec = find(_wanted(options)[0])
-    if not any(weight.pinned for weight in spec.weights):
+    rows = _wanted(options)
+    if not all(any(weight.pinned for weight in spec.weights) for spec in rows):
         return False  # nothing that could be downloaded
-    size = min((weight.bytes for weight in spec.weights), default=0)
-    question = (
-        f"The model {spec.id} ({size / 1e6:.0f} MB, licence: {spec.weight_licence}) is not on this"
-        " machine yet. Download it? [Y/n] "
-    )
+    size = sum(min((weight.bytes for weight in spec.weights), default=0) for spec in rows)
+    names = ", ".join(f"{spec.id} (licence: {spec.weight_licence})" for spec in rows)
+    what = "models are" if len(rows) > 1 else "model is"
+    question = f"No {what} on this machine yet: {names}. Download {size / 1e6:.0f} MB? [Y/n] "
     print(question, end="", file=sys.stderr, flush=True)
     answer = sys.stdin.readline()
     return answer.strip().lower() in ("", "y", "yes") if answer else False  # Ctrl-D is no

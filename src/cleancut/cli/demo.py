@@ -38,11 +38,11 @@ def run(args: argparse.Namespace) -> int:
     print("1. the default models")
     failed = pull_models(default_models())
     clock.lap("pull models")
-    best = auto_order()[0]
+    best = auto_order("lead")[0]
     if failed and not any(is_pulled(spec) for spec in default_models()):
         raise failed[-1]
     if failed:
-        used, _ = choose(Options())
+        used = choose(Options()).lead
         print(f"   going on without {best.id}: the demo runs on {used.id}")
 
     print("2. the pictures")

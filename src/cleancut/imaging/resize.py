@@ -31,6 +31,8 @@ def fit(rgb: Rgb, height: int, width: int) -> Rgb:
 def upsample_alpha(alpha: Alpha, height: int, width: int) -> Alpha:
     """(h, w) matte -> (height, width), cubic and clipped to [0, 1]; area where it shrinks."""
     resized: Alpha = _resize(alpha, height, width)
+    if resized is not alpha:  # a mean of ones may come out a rounding step above 1
+        np.clip(resized, 0.0, 1.0, out=resized)
     return resized
 
 

@@ -20,7 +20,7 @@ _GRID = 160
 #: Keeps shares of nearly nothing from being noise, in pixels of the grid.
 _FLOOR = 20.0
 #: Between these two softnesses a general network is unsure and a second one gets a say.
-UNSURE, LOST = 0.4, 0.7
+UNSURE, LOST = 0.45, 0.6
 #: Weights of ``portrait_trust``: constant, steadiness, certainty and agreement.
 _TRUST = (0.98, 1.23, -1.52, 1.69)
 
@@ -57,19 +57,18 @@ def resized(alpha: Alpha, like: Alpha) -> Alpha:
     return np.clip(out, 0, 1, out=out)
 
 
-def with_other_opinions(general: Alpha, *others: Alpha) -> Alpha:
-    """``general``, drawn towards the mean of all opinions the less decided it is.
+def with_second_opinion(general: Alpha, second: Alpha) -> Alpha:
+    """``general``, drawn up to half way to ``second`` (any size) the less decided it is.
 
     A soft answer of a saliency network means that it has not made up its mind what the subject is;
-    the ``others`` (of any sizes) are then worth as much. A decided one is left alone.
+    another network's mind is then worth as much as its own. A decided one is left alone.
     """
     doubt = float(np.clip((softness(general) - UNSURE) / (LOST - UNSURE), 0, 1))
-    if doubt == 0 or not others:
+    if doubt == 0:
         return general
-    weight = np.float32(doubt / (len(others) + 1))
-    mixed: Alpha = general * (1 - weight * len(others))
-    for other in others:
-        mixed += weight * resized(other, general)
+    weight = np.float32(doubt / 2)
+    mixed: Alpha = general * (1 - weight)
+    mixed += weight * resized(second, general)
     return mixed
 
 

@@ -16,6 +16,27 @@ if TYPE_CHECKING:
     from cleancut.arrays import Alpha
 
 UNKNOWN = 0.5
+#: A net that is this close to 0 or 1 is sure.
+SURE = 0.05
+
+
+def from_doubt(alpha: Alpha, *, doubt: Alpha | None = None, reach: int = 2) -> Alpha:
+    """Trimap of a net's ``alpha``: what it is sure of, less a rim of ``reach`` pixels, is known.
+
+    Sure is below 0.05 or above 0.95, and where ``doubt`` (H, W, 0..1) is given, under a half of it.
+    So the unknown band is as wide as the net is unsure, and ``2 * reach`` pixels where it is not.
+    Beyond the picture's frame things go on as they are at it. The result is (H, W) float32 holding
+    0, 0.5 (unknown) and 1. Raises ``BadArray`` and ``BadOption``.
+    """
+    check_alpha(alpha)
+    if reach < 0:
+        raise BadOption(f"reach: {reach} is below zero", hint="give a size in pixels, 0 or more")
+    calm = np.ones(alpha.shape, bool) if doubt is None else check_alpha(doubt, "doubt") < 0.5
+    element = np.ones((2 * reach + 1, 2 * reach + 1), np.uint8)
+    trimap = np.full(alpha.shape, UNKNOWN, np.float32)
+    for level, sure in ((0, (alpha < SURE) & calm), (1, (alpha > 1 - SURE) & calm)):
+        trimap[cv2.erode(sure.view(np.uint8), element) > 0] = level
+    return trimap
 
 
 def from_thresholds(

@@ -20,9 +20,9 @@ from cleancut.matting.binarise import binarise
 from cleancut.matting.closed_form import solve
 from cleancut.matting.foreground import clear_hidden, estimate_foreground
 from cleancut.matting.trimap import from_thresholds
-from cleancut.pipeline import is_cut_out
 from cleancut.rembg.faults import BadArgument, BadPixels, UnsupportedInput
 from cleancut.rembg.sessions import Session
+from cleancut.subject import is_cut_out
 
 if TYPE_CHECKING:
     from cleancut.arrays import Alpha, Rgb

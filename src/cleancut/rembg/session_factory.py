@@ -191,5 +191,5 @@ def _pull(options: Options) -> None:
     from cleancut.catalog import default_models
     from cleancut.weights.pull import pull
 
-    spec = default_models()[0] if options.model == "auto" else choose(options)[0]
+    spec = default_models()[0] if options.model == "auto" else choose(options).lead
     pull([spec])

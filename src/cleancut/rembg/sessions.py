@@ -111,15 +111,15 @@ class Session:
         """One matte for each set of classes: the likeliest class of every pixel, edges smooth."""
         import numpy as np
 
-        from cleancut import pipeline
         from cleancut.errors import InferenceFailed
         from cleancut.imaging.resize import upsample_alpha
         from cleancut.models.saliency import SaliencyModel
+        from cleancut.subject import model_view
 
         model = self._model
         if not isinstance(model, SaliencyModel):
             raise InferenceFailed(f"{self.model_name} gives no classes")
-        scores = model.class_scores(pipeline.model_view(picture))
+        scores = model.class_scores(model_view(picture))
         if scores.shape[0] < 4:
             raise InferenceFailed(
                 f"{self.model_name} has {scores.shape[0]} classes, expected 4",

@@ -1,0 +1,300 @@
+"""What the user said, as arrays of the picture's size, and a matte that respects it.
+
+``marks_of`` reads and checks, ``guide`` corrects a matte by clicks and scribbles, ``enforce`` is
+the last word before a matte leaves: definite pixels are exactly 0 or 1.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+
+from cleancut.arrays import check_alpha, full_scale
+from cleancut.errors import BadArray, BadOption
+from cleancut.guidance import box_in, points_in
+from cleancut.matting.scribbles import follow
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from cleancut.arrays import Alpha, Rgb
+    from cleancut.guidance import Guidance, Span
+    from cleancut.imaging.picture import Picture
+
+    Mask = NDArray[np.bool_]
+
+#: From this level on a trimap says keep; up to its complement it says remove.
+DEFINITE = 0.95
+#: A trimap whose channels differ by more than this on average is a colour picture.
+GREY_SPREAD = 0.05
+#: A click is a disc of this radius, as a share of the picture's longer side.
+CLICK_SHARE = 0.0015
+#: Green and red count as marks from this intensity on, with the other channels at most this.
+STRONG, WEAK = 0.75, 0.4
+#: White and black marks on a transparent sheet.
+LIGHT, DARK = 0.9, 0.1
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Marks:
+    """Guidance as arrays (H, W).
+
+    ``keep`` and ``remove`` are True under points and scribbles, and share no pixel. ``trimap``
+    holds 0, 0.5 (unknown) and 1; ``mask`` is a first matte. ``box`` and ``roi`` are (left, top,
+    right, bottom) in pixels, inside the picture.
+    """
+
+    keep: Mask
+    remove: Mask
+    trimap: Alpha | None = None
+    mask: Alpha | None = None
+    box: Span | None = None
+    roi: Span | None = None
+
+    @property
+    def drawn(self) -> bool:
+        """Whether there is a point or a scribble at all."""
+        return bool(self.keep.any() or self.remove.any())
+
+    @property
+    def window(self) -> Span | None:
+        """Where the subject may be: ``box`` and ``roi`` together; None for everywhere."""
+        if self.box is None or self.roi is None:
+            return self.box or self.roi
+        (a, b, c, d), (e, f, g, h) = self.box, self.roi
+        return max(a, e), max(b, f), min(c, g), min(d, h)
+
+
+def marks_of(
+    guidance: Guidance,
+    height: int,
+    width: int,
+    *,
+    trimap: Picture | None = None,
+    mask: Picture | None = None,
+    scribbles: Picture | None = None,
+) -> Marks:
+    """``guidance`` for a picture of ``height`` x ``width``; its pictures come decoded.
+
+    Raises ``BadArray`` for a picture of another size, a coloured or unusable trimap and scribbles
+    without a mark, ``BadOption`` for points and boxes outside the picture and for marks that
+    contradict each other.
+    """
+    keep, remove = np.zeros((height, width), np.bool_), np.zeros((height, width), np.bool_)
+    if scribbles is not None:
+        _check_size(scribbles, "scribbles", height, width)
+        keep, remove = _drawn(scribbles)
+    known = None
+    if trimap is not None:
+        _check_size(trimap, "trimap", height, width)
+        known = _trimap(trimap)
+    first = None
+    if mask is not None:
+        _check_size(mask, "mask", height, width)
+        first = mask.alpha if mask.alpha is not None else _grey(mask.rgb)
+    keep, remove = _clicked(keep, remove, guidance)
+    marks = Marks(
+        keep=keep,
+        remove=remove,
+        trimap=known,
+        mask=None if first is None else check_alpha(first, "mask").copy(),
+        box=box_in(guidance.keep_box, "keep_box", height, width),
+        roi=box_in(guidance.roi, "roi", height, width),
+    )
+    _refuse_contradictions(marks)
+    return marks
+
+
+def guide(rgb: Rgb, alpha: Alpha, marks: Marks) -> Alpha:
+    """``alpha`` (H, W) corrected by points and scribbles: what they lie on changes as a whole.
+
+    Where no mark reaches it is ``alpha`` to the bit; pixels under marks are exactly 0 or 1.
+    Without marks, a copy. Raises ``BadArray``.
+    """
+    guided = follow(rgb, alpha, marks.keep, marks.remove)
+    guided[marks.keep] = 1
+    guided[marks.remove] = 0
+    return guided
+
+
+def enforce(alpha: Alpha, marks: Marks) -> Alpha:
+    """``alpha`` with definite pixels exactly 0 or 1, and exactly 0 outside ``box`` and ``roi``.
+
+    The trimap comes first, then points and scribbles, then the boxes.
+    """
+    fixed = alpha.copy()
+    if marks.trimap is not None:
+        fixed[marks.trimap == 1] = 1
+        fixed[marks.trimap == 0] = 0
+    fixed[marks.keep] = 1
+    fixed[marks.remove] = 0
+    if marks.window is not None:
+        left, top, right, bottom = marks.window
+        inside = fixed[top:bottom, left:right].copy()
+        fixed[:] = 0
+        fixed[top:bottom, left:right] = inside
+    return fixed
+
+
+def crop_for(span: Span, height: int, width: int, margin: float = 0.5) -> Span:
+    """The part (left, top, right, bottom) that a network should see for a subject in ``span``.
+
+    ``margin`` is the context on each side, as a share of the span's longer side; with less of it
+    networks lose the subject (docs/guidance.md). A crop that would leave out less than a tenth of
+    the picture is the whole picture.
+    """
+    left, top, right, bottom = span
+    grow = round(margin * max(right - left, bottom - top))
+    wide = (
+        max(left - grow, 0),
+        max(top - grow, 0),
+        min(right + grow, width),
+        min(bottom + grow, height),
+    )
+    if (wide[2] - wide[0]) * (wide[3] - wide[1]) >= 0.9 * width * height:
+        return 0, 0, width, height
+    return wide
+
+
+def _check_size(picture: Picture, name: str, height: int, width: int) -> None:
+    if (picture.height, picture.width) == (height, width):
+        return
+    if (picture.height, picture.width) == (width, height):
+        hint = (
+            "the photo is stored turned (EXIF orientation) and is used upright: turn the "
+            f"{name} by 90 degrees, or make it from the upright picture"
+        )
+    else:
+        hint = (
+            f'make it {width} x {height}: python -c "from PIL import Image; '
+            f"Image.open('{name}.png').resize(({width}, {height})).save('{name}.png')\""
+        )
+    raise BadArray(
+        f"the {name} is {picture.width} x {picture.height} pixels, "
+        f"the picture is {width} x {height}",
+        hint=hint,
+    )
+
+
+def _unit(rgb: Rgb) -> NDArray[np.float32]:
+    return rgb.astype(np.float32) / np.float32(full_scale(rgb))
+
+
+def _grey(rgb: Rgb) -> Alpha:
+    """(H, W) luminance; exact for grey pictures."""
+    first = _unit(rgb[..., 1])
+    if np.array_equal(rgb[..., 0], rgb[..., 1]) and np.array_equal(rgb[..., 1], rgb[..., 2]):
+        return first
+    return np.clip(cv2.cvtColor(_unit(rgb), cv2.COLOR_RGB2GRAY), 0, 1).astype(np.float32)
+
+
+def _trimap(picture: Picture) -> Alpha:
+    colour = _unit(picture.rgb)
+    if float((colour.max(axis=2) - colour.min(axis=2)).mean()) > GREY_SPREAD:
+        raise BadArray(
+            "the trimap is a colour picture",
+            hint="make it white (keep), black (remove) and grey (unknown); coloured marks are "
+            "scribbles: --scribbles FILE",
+        )
+    grey = _grey(picture.rgb)
+    trimap = np.full(grey.shape, 0.5, np.float32)
+    trimap[grey >= DEFINITE] = 1
+    trimap[grey <= 1 - DEFINITE] = 0
+    if picture.alpha is not None:
+        trimap[picture.alpha < 0.5] = 0.5
+    lacking = [word for word, level in (("white", 1), ("black", 0)) if not (trimap == level).any()]
+    if lacking and (trimap == 0.5).any():
+        raise BadArray(
+            f"the trimap has no {' and no '.join(lacking)} pixel: nothing to solve from",
+            hint="paint what is surely subject white (242 to 255) and what is surely background "
+            "black (0 to 13); grey is unknown",
+        )
+    return trimap
+
+
+def _drawn(picture: Picture) -> tuple[Mask, Mask]:
+    """The pixels a scribble picture marks to keep and to remove."""
+    colour = _unit(picture.rgb)
+    red, green, blue = colour[..., 0], colour[..., 1], colour[..., 2]
+    keep = (green >= STRONG) & (np.maximum(red, blue) <= WEAK)
+    remove = (red >= STRONG) & (np.maximum(green, blue) <= WEAK)
+    if picture.alpha is not None:
+        painted = picture.alpha >= 0.5
+        low, high = colour.min(axis=2), colour.max(axis=2)
+        keep, remove = (keep | (low >= LIGHT)) & painted, (remove | (high <= DARK)) & painted
+    if not (keep.any() or remove.any()):
+        raise BadArray(
+            "the scribbles hold no mark",
+            hint="paint pure green (0,255,0) on what to keep and pure red (255,0,0) on what to "
+            "remove; white and black count only on a transparent sheet",
+        )
+    return keep, remove
+
+
+def _clicked(keep: Mask, remove: Mask, guidance: Guidance) -> tuple[Mask, Mask]:
+    """``keep`` and ``remove`` with the points as small discs."""
+    height, width = keep.shape
+    radius = round(CLICK_SHARE * max(height, width))
+    points = {
+        name: points_in(getattr(guidance, name), name, height, width)
+        for name in ("keep_points", "remove_points")
+    }
+    for name, others in (("keep_points", remove), ("remove_points", keep)):
+        for x, y in points[name]:
+            if others[y, x]:
+                raise _contradiction(f"the point {x},{y} lies on a scribble that says the opposite")
+    if both := set(points["keep_points"]) & set(points["remove_points"]):
+        x, y = min(both)
+        raise _contradiction(f"the point {x},{y} is both to keep and to remove")
+    rows, columns = np.ogrid[-radius : radius + 1, -radius : radius + 1]
+    disc = (rows**2 + columns**2 <= radius**2).astype(np.uint8)
+    sheets = []
+    for name in ("keep_points", "remove_points"):
+        sheet = np.zeros((height, width), np.uint8)
+        for x, y in points[name]:
+            sheet[y, x] = 1
+        sheets.append(
+            (sheet > 0, cv2.dilate(sheet, disc) > 0 if radius and points[name] else sheet > 0)
+        )
+    (keep_spots, keep_discs), (remove_spots, remove_discs) = sheets
+    # Discs of clicks that lie close together give way; the clicked pixels themselves never do.
+    return (
+        keep | keep_spots | (keep_discs & ~remove & ~remove_discs),
+        remove | remove_spots | (remove_discs & ~keep & ~keep_discs),
+    )
+
+
+def _refuse_contradictions(marks: Marks) -> None:
+    if marks.trimap is not None:
+        for sheet, level, word in ((marks.keep, 0, "keep"), (marks.remove, 1, "remove")):
+            clash = sheet & (marks.trimap == level)
+            if clash.any():
+                raise _contradiction(
+                    f"{int(clash.sum())} pixels are marked to {word} where the trimap is "
+                    f"{'black' if level == 0 else 'white'}, first at {_first(clash)}"
+                )
+    window = marks.window
+    if window is None:
+        return
+    left, top, right, bottom = window
+    if left >= right or top >= bottom:
+        raise _contradiction("--keep-box and --roi share no pixel")
+    if marks.keep.sum() > marks.keep[top:bottom, left:right].sum():
+        outside = marks.keep.copy()
+        outside[top:bottom, left:right] = False
+        raise _contradiction(
+            f"a mark to keep, at {_first(outside)}, lies outside --keep-box or --roi "
+            f"({left},{top},{right},{bottom})"
+        )
+
+
+def _first(mask: Mask) -> str:
+    y, x = np.unravel_index(int(mask.argmax()), mask.shape)
+    return f"{x},{y}"
+
+
+def _contradiction(message: str) -> BadOption:
+    return BadOption(message, hint="take one of the two marks away")
