@@ -32,6 +32,8 @@ Member: TypeAlias = "Callable[[], Model]"
 GLANCE_PX = 320
 #: A glance softer than this has seen no person: the full portrait look is saved.
 _NO_PORTRAIT = 0.35
+#: Networks of small inputs are as sure as large ones while they see less.
+_SMALL_PX, _SMALL_DOUBT = 320, 1.5
 #: With this much steadiness and this much agreement of a second network nobody else is asked.
 _STEADY, _CONFIRMED = 0.96, 0.93
 
@@ -104,6 +106,10 @@ class _Looks:
             self.seen[name] = (model, alpha)
         return self.seen[name][1]
 
+    def overconfidence(self, name: str) -> float:
+        """What a member's softness is multiplied by, to be compared with the large networks'."""
+        return _SMALL_DOUBT if max(self.seen[name][0].spec.recipe.size) <= _SMALL_PX else 1.0
+
     def verdict(
         self, alpha: Alpha, taken: str, agreement: float | None, steadiness: float | None = None
     ) -> Verdict:
@@ -126,8 +132,9 @@ def judge(view: Rgb, panel: Panel, *, thorough: bool = False, minmax: bool = Fal
         if portrait is not None:
             return portrait
     alpha = _general(looks)
-    others = [agreement(alpha, seen) for name, (_, seen) in looks.seen.items() if name != "lead"]
-    return looks.verdict(alpha, "lead", max(others, default=None))
+    # A portrait network that is not believed says nothing about the subject either.
+    agreed = agreement(alpha, looks.at("second")) if "second" in looks.seen else None
+    return looks.verdict(alpha, "lead", agreed)
 
 
 def _portrait(looks: _Looks) -> Verdict | None:
@@ -144,7 +151,8 @@ def _portrait(looks: _Looks) -> Verdict | None:
             alpha = middle(portrait, glance, second)
             return looks.verdict(alpha, "portrait", confirmed, steadiness)
     lead = looks.at("lead")
-    if portrait_trust(steadiness, softness(lead), agreement(portrait, lead)) < 0.5:
+    doubt = softness(lead) * looks.overconfidence("lead")
+    if portrait_trust(steadiness, doubt, agreement(portrait, lead)) < 0.5:
         return None
     general = _general(looks)
     alpha = middle(portrait, glance, general)
