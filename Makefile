@@ -29,7 +29,7 @@ docs: $(VENV)/.dev
 	$(BIN)/python docs/generate.py
 
 docs-picture: $(VENV)/.dev
-	$(BIN)/cleancut models pull isnet
+	$(BIN)/cleancut models pull
 	$(BIN)/python docs/picture.py
 
 # Prints rembg's side and ours, of one run; makes .venv-rembg for the peer.

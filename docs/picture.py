@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from cleancut import Engine, Options
+from cleancut import Engine
 from cleancut.bench.pictures import fetch_demo_pictures
 
 HERE = Path(__file__).parent
@@ -24,7 +24,7 @@ def checkerboard(width: int, height: int) -> Image.Image:
 
 def main() -> None:
     """Photograph, cutout on a checkerboard, cutout on a colour; a row for each picture."""
-    engine = Engine(Options(model="isnet"))
+    engine = Engine()
     panels = []
     with tempfile.TemporaryDirectory() as folder:
         for photo in fetch_demo_pictures(Path(folder)):
