@@ -21,6 +21,7 @@ from cleancut.errors import (
     LicenceRefused,
     OutOfMemory,
     UnknownModel,
+    UnreadableImage,
     WeightsMissing,
 )
 
@@ -246,3 +247,31 @@ def test_an_engine_of_impossible_size_is_refused(values: dict[str, Any]) -> None
 def test_what_is_no_path_is_told_as_such(source: str) -> None:
     with pytest.raises(InputNotFound, match=r"empty|address"):
         Engine().read(source)
+
+
+def test_an_unreadable_companion_is_named_not_the_picture(png: bytes, tmp_path: Path) -> None:
+    junk = tmp_path / "junk.png"
+    junk.write_bytes(b"no picture")
+    for name in ("trimap", "mask", "scribbles"):
+        guidance = cleancut.Guidance(**{name: str(junk)})
+        with pytest.raises(UnreadableImage, match=rf"--{name} .*junk\.png: this is not"):
+            cutout(png, model="echo", guidance=guidance)
+    with pytest.raises(UnreadableImage, match=r"--mask: the data is empty|--mask: .*empty"):
+        cutout(png, model="echo", guidance=cleancut.Guidance(mask=b""))
+    with pytest.raises(UnreadableImage, match=r"--background .*junk\.png: this is not"):
+        cutout(png, model="echo", background=str(junk))
+
+
+def test_marks_on_parts_that_the_picture_lacks_are_refused(disc: NDArray[np.uint8]) -> None:
+    sheet = np.full(disc.shape[:2], 255, np.uint8)
+    sheet[:, :10] = 0
+    picture = np.dstack([disc, sheet])
+    with pytest.raises(BadOption, match="transparent"):
+        cutout(picture, model="echo", guidance=cleancut.Guidance(keep_points=[(5, 5)]))
+
+
+@pytest.mark.parametrize("guidance", ["trimap.png", {"trimap": "trimap.png"}])
+def test_guidance_of_another_kind_is_refused(guidance: Any, png: bytes) -> None:
+    with pytest.raises(BadOption, match=r"guidance: a (str|dict) is not") as caught:
+        cutout(png, model="echo", guidance=guidance)
+    assert "Guidance(trimap=" in caught.value.hint

@@ -91,6 +91,20 @@ def test_a_box_that_holds_no_pixel_is_refused(value: str) -> None:
         box_in(value, "roi", 100, 200)
 
 
+def test_points_that_can_be_read_once_only_are_kept() -> None:
+    pairs: Any = zip([1], [2], strict=True)
+    guidance = Guidance(keep_points=pairs, roi=iter((0, 0, 5, 5)))  # type: ignore[arg-type]
+    assert not guidance.is_empty()
+    assert points_in(guidance.keep_points, "keep_points", 10, 10) == ((1, 2),)
+    assert box_in(guidance.roi, "roi", 10, 10) == (0, 0, 5, 5)
+
+
+def test_a_trimap_beside_a_mask_is_refused_instead_of_ignoring_one() -> None:
+    with pytest.raises(BadOption, match="--trimap and --mask") as caught:
+        Guidance(trimap="t.png", mask="m.png")
+    assert "leave one" in caught.value.hint
+
+
 def test_importing_guidance_loads_no_third_party_module() -> None:
     code = (
         "import sys, cleancut.guidance; print([m for m in ('numpy', 'cv2', 'PIL')"

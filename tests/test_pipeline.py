@@ -208,3 +208,22 @@ def test_a_background_looks_alike_through_the_profile_of_the_picture(dtype, disc
     same = cutout(picture, EchoModel(), file, background=dataclasses.replace(page, icc=icc))
     assert same.composite is not None
     assert (same.composite[0, 0] / step).tolist() == [255, 0, 0]
+
+
+def test_a_face_drawn_in_outlines_on_white_is_see_through_and_that_is_said() -> None:
+    y, x = np.mgrid[:160, :160]
+    far = np.hypot(y - 80, x - 80)
+    outline = np.where((far < 60) & (far > 52), 0, 255).astype(np.uint8)
+    filled = np.where(far < 60, 0, 255).astype(np.uint8)
+    model = Says(np.zeros((16, 16), np.float32))
+
+    def notes(grey: NDArray[np.uint8], **options: bool) -> str:
+        picture = Picture(np.repeat(grey[..., None], 3, axis=2))
+        found = cutout(picture, model, Options(model="auto", **options))  # type: ignore[arg-type]
+        assert found.models == ("graphic",)
+        return " ".join(found.notes)
+
+    assert "open_outline: 75%" in notes(outline)
+    assert "--fill-holes" in notes(outline)
+    assert "open_outline" not in notes(filled)
+    assert "open_outline" not in notes(outline, fill_holes=True)

@@ -52,7 +52,8 @@ def test_files_and_functions_stay_readable(path: Path) -> None:
     assert path.stem not in FORBIDDEN_NAMES
     for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-            assert (node.end_lineno or 0) - node.lineno <= 75, f"{node.name} is too long"
+            told = node.body[0].end_lineno if ast.get_docstring(node) else node.lineno
+            assert (node.end_lineno or 0) - (told or 0) <= 60, f"{node.name} is too long"
 
 
 def test_options_have_one_flag_each_and_are_documented() -> None:

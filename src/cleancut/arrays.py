@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from cleancut.errors import BadArray
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     import numpy as np
     from numpy.typing import NDArray
 
@@ -27,6 +29,13 @@ if TYPE_CHECKING:
 def full_scale(pixels: Rgb) -> int:
     """The value of full intensity: 255, 65535, or 1 for floats."""
     return {"uint8": 255, "uint16": 65535}.get(pixels.dtype.name, 1)
+
+
+def strips(plane: Tensor, pixels: int) -> Iterator[slice]:
+    """Slices of rows that together cover ``plane`` (H, W, ...), about ``pixels`` of it each."""
+    step = max(1, pixels // plane.shape[1])
+    for top in range(0, plane.shape[0], step):
+        yield slice(top, top + step)
 
 
 def check_rgb(rgb: Rgb, name: str = "picture") -> Rgb:

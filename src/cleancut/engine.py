@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections import OrderedDict
@@ -10,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, TypedDict
 
-from cleancut.errors import BadOption, InputNotFound, OutOfMemory
+from cleancut.errors import BadOption, InputError, InputNotFound, OutOfMemory
 from cleancut.options import Background, Options, parse_background
 
 if TYPE_CHECKING:
@@ -230,26 +231,41 @@ class Engine:
     def _read_guidance(
         self, guidance: Guidance | None, picture: Picture, options: Options
     ) -> Marks | None:
-        if guidance is None or guidance.is_empty():
+        if guidance is None:
+            return None
+        from cleancut.guidance import Guidance
+
+        if not isinstance(guidance, Guidance):
+            raise BadOption(
+                f"guidance: a {type(guidance).__name__} is not a Guidance",
+                hint="like Guidance(trimap='trimap.png') or Guidance(keep_points=[(120, 80)])",
+            )
+        if guidance.is_empty():
             return None
         from cleancut.matting.guidance import marks_of
 
-        def read(source: Source | None) -> Picture | None:
-            return None if source is None else self.read(source, options=options)
+        def read(name: str) -> Picture | None:
+            source: Source | None = getattr(guidance, name)
+            if source is None:
+                return None
+            with _named(name, source):
+                return self.read(source, options=options)
 
         return marks_of(
             guidance,
             picture.height,
             picture.width,
-            trimap=read(guidance.trimap),
-            mask=read(guidance.mask),
-            scribbles=read(guidance.scribbles),
+            trimap=read("trimap"),
+            mask=read("mask"),
+            scribbles=read("scribbles"),
+            seen=picture.alpha,
         )
 
     def _read_background(self, wanted: Background | None, options: Options) -> Picture | None:
         if wanted is None or wanted.path is None:
             return None
-        return self.read(wanted.path, options=options)
+        with _named("background", wanted.path):
+            return self.read(wanted.path, options=options)
 
 
 def _refuse_what_is_no_path(source: str) -> None:
@@ -259,6 +275,16 @@ def _refuse_what_is_no_path(source: str) -> None:
         raise InputNotFound(
             f"{source} is an address, not a file", hint="download the picture first"
         )
+
+
+@contextmanager
+def _named(name: str, source: Source) -> Iterator[None]:
+    """Errors about a picture beside the one that is cut say which one they mean."""
+    try:
+        yield
+    except InputError as error:
+        place = f" {os.fspath(source)}" if isinstance(source, str | os.PathLike) else ""
+        raise type(error)(f"--{name}{place}: {error.message}", hint=error.hint) from error
 
 
 class _Clock:

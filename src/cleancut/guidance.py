@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -78,7 +78,7 @@ class Guidance:
     ``keep_points`` and ``remove_points`` are "x,y;x,y", ``keep_box`` (the subject lies in it) and
     ``roi`` (look only there) "x0,y0,x1,y1", each number in pixels or percent, or the numbers
     themselves. Points and boxes are checked on construction (``BadOption``), the pictures when
-    they are read.
+    they are read. A trimap and a mask exclude each other.
     """
 
     trimap: Source | None = None
@@ -90,6 +90,14 @@ class Guidance:
     roi: Rectangle | None = None
 
     def __post_init__(self) -> None:
+        if self.trimap is not None and self.mask is not None:
+            raise BadOption(
+                "--trimap and --mask contradict each other: each is the whole first matte",
+                hint="leave one of them out",
+            )
+        for name in ("keep_points", "remove_points", "keep_box", "roi"):
+            if isinstance(value := getattr(self, name), Iterator):  # can be read once only
+                object.__setattr__(self, name, tuple(value))
         for name in ("keep_points", "remove_points"):
             parse_points(getattr(self, name), name)
         for name in ("keep_box", "roi"):

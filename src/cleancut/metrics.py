@@ -9,13 +9,13 @@ measure is ever NaN.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
 
-from cleancut.arrays import check_alpha, check_rgb, full_scale
+from cleancut.arrays import check_alpha, check_rgb, full_scale, strips
 from cleancut.errors import BadArray
 
 if TYPE_CHECKING:
@@ -34,6 +34,7 @@ _CONN_STEPS = 10
 _CONN_SLACK = 0.15
 #: DAVIS: how far a contour may be off and still match, as a share of the picture's diagonal.
 _BOUNDARY_SHARE = 0.008
+#: A picture is composited about this many pixels at a time.
 _STRIP = 1 << 20
 _EPS = float(np.finfo(np.float64).eps)
 
@@ -217,7 +218,7 @@ def composite_error(
     if not isinstance(background, tuple) and check_rgb(background).shape != fg_true.shape:
         raise BadArray("background and picture differ in size", hint="resize one of them first")
     total = 0.0
-    for rows in _strips(alpha_true):
+    for rows in strips(alpha_true, _STRIP):
         soft, true = alpha_pred[rows, :, None], alpha_true[rows, :, None]
         mixed = _unit(fg_pred[rows]) * soft - _unit(fg_true[rows]) * true
         if isinstance(background, tuple):
@@ -357,13 +358,6 @@ def _distance_to(mask: Mask) -> NDArray[np.float32]:
 
 def _unit(rgb: Rgb) -> NDArray[np.float32]:
     return rgb.astype(np.float32) / np.float32(full_scale(rgb))
-
-
-def _strips(alpha: Alpha) -> Iterator[slice]:
-    """Slices of rows that together cover the picture, about a million pixels each."""
-    step = max(1, _STRIP // alpha.shape[1])
-    for top in range(0, alpha.shape[0], step):
-        yield slice(top, top + step)
 
 
 def _ranked(values: Sequence[float], confidence: Sequence[float]) -> tuple[Curve, Curve]:

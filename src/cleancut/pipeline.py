@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from cleancut.panel import Panel
 
 #: Part of every cache key: raise it whenever the pixels of a result change.
-PIPELINE_VERSION = 1
+PIPELINE_VERSION = 2
 
 #: With a smaller share of pixels at alpha .5 or more there is nothing one would call a subject.
 EMPTY_SHARE = 0.001

@@ -15,7 +15,7 @@ from cleancut.imaging.color import to_srgb
 from cleancut.imaging.resize import shrink_to, upsample_alpha
 from cleancut.matting.confidence import Confidence, judge_matte
 from cleancut.matting.fusion import UNSURE, agreement, resized, softness
-from cleancut.matting.graphic import unmix_graphic
+from cleancut.matting.graphic import NOTABLY_OPEN, open_share, unmix_graphic
 from cleancut.matting.guidance import crop_for, enforce, guide
 from cleancut.matting.light import brightened, hard_light
 from cleancut.matting.refine import refine, refine_trimap
@@ -115,7 +115,8 @@ def _looked_at(
         graphic = unmix_graphic(view)
         mark("graphic")
         if graphic is not None:
-            return _drawn(picture, graphic, exact=view is picture.rgb)
+            found = _drawn(picture, graphic, exact=view is picture.rgb)
+            return found if options.fill_holes else replace(found, notes=_open_outline(graphic))
     lifted = brightened(view)
     shown = view if lifted is None else lifted
     ask = partial(judge, panel=panel, thorough=options.refine == "best", minmax=options.minmax)
@@ -148,6 +149,15 @@ def _drawn(picture: Picture, graphic: Graphic, *, exact: bool) -> Subject:
         return Subject(graphic.alpha, graphic.foreground, ("graphic",), confidence=sure)
     alpha = upsample_alpha(graphic.alpha, picture.height, picture.width)
     return Subject(alpha, models=("graphic",), confidence=sure)
+
+
+def _open_outline(graphic: Graphic) -> tuple[str, ...]:
+    """A note where most of a drawing is open: a white face on white, or just a frame."""
+    share = open_share(graphic.alpha)
+    if share < NOTABLY_OPEN:
+        return ()
+    what = f"{share:.0%} of what the drawing encloses has the background's colour and is"
+    return (f"open_outline: {what} transparent; --fill-holes keeps it",)
 
 
 def _closer_look(

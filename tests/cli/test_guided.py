@@ -61,6 +61,8 @@ def test_a_folder_gives_each_picture_the_file_of_its_stem(tmp_path: Path) -> Non
     for source in ("in/c.jpg", "-"):
         with pytest.raises(InputNotFound, match=r"looked for .*\.png, .*\.jpg"):
             guidance_for(args, source)
+    (tmp_path / "stdin.png").write_bytes(b"x")
+    assert guidance_for(args, "-").scribbles == str(tmp_path / "stdin.png")
 
 
 def test_what_is_wrong_for_every_picture_is_said_at_once(tmp_path: Path) -> None:
@@ -69,4 +71,21 @@ def test_what_is_wrong_for_every_picture_is_said_at_once(tmp_path: Path) -> None
     with pytest.raises(BadOption, match="--keep-box"):
         check_guidance(_args("--keep-box", "5,5,5,5"), 1)
     with pytest.raises(BadOption, match="--mask: the path is empty"):
+        check_guidance(_args("--mask", ""), 1)
+    with pytest.raises(BadOption, match="--mask: the path is empty"):
         guidance_for(_args("--mask", ""), "a.jpg")
+
+
+def test_trimap_and_mask_contradict_each_other_before_any_picture(tmp_path: Path) -> None:
+    with pytest.raises(BadOption, match="--trimap and --mask"):
+        check_guidance(_args("--trimap", str(tmp_path), "--mask", str(tmp_path)), 2)
+
+
+def test_a_picture_is_not_its_own_guidance(tmp_path: Path) -> None:
+    photo, mask = tmp_path / "a.jpg", tmp_path / "a.png"
+    photo.write_bytes(b"x")
+    args = _args("--mask", str(tmp_path))
+    with pytest.raises(InputNotFound, match="no file for"):
+        guidance_for(args, str(photo))
+    mask.write_bytes(b"x")
+    assert guidance_for(args, str(photo)).mask == str(mask)

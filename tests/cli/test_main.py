@@ -124,6 +124,8 @@ def test_doctor_without_models_names_the_command(capsys: pytest.CaptureFixture[s
     ("words", "said"),
     [
         (["models", "lst"], "unknown action 'lst'; did you mean list?"),
+        (["cut", "a.jpg", "--roi", "-5,-5,9,9"], "--roi needs a value; if it starts with a minus"),
+        (["cut", "a.jpg", "-o"], "--output needs a value"),
         (["dctor"], "unknown command 'dctor'; did you mean doctor?"),
         (["models", "list", "--jsn"], "unknown option --jsn; did you mean --json?"),
         (["models", "list", "isnet"], "not understood: isnet; run: cleancut models list --help"),

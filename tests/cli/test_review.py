@@ -84,3 +84,27 @@ def test_what_cannot_be_reviewed_is_said_first(
     assert main(["cut", str(tmp_path / "a.png"), *words, *ECHO]) == 2
     assert told in capsys.readouterr().err
     assert [path.name for path in tmp_path.iterdir()] == ["a.png"]
+
+
+def test_a_result_on_stdout_is_not_quietly_left_unreviewed(
+    png: bytes, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(png)))
+    assert main(["cut", "-", "--review-below", ".5", *ECHO]) == 2
+    assert "needs files" in capsys.readouterr().err
+
+
+def test_a_review_folder_overwrites_neither_results_of_one_name_nor_an_input(
+    png: bytes, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for folder in ("x", "y"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "a.png").write_bytes(png)
+    x, y = (str(tmp_path / folder / "a.png") for folder in ("x", "y"))
+    review = ["--review-below", "1", "--review-folder"]
+    assert main(["cut", x, y, *review, str(tmp_path / "look"), *ECHO]) == 2
+    assert "a.cutout.png twice" in capsys.readouterr().err
+    assert main(["cut", x, "-o", str(tmp_path / "a.png"), *review, str(tmp_path / "x"), *ECHO]) == 2
+    assert "never overwritten" in capsys.readouterr().err
+    assert Path(x).read_bytes() == png
+    assert not (tmp_path / "look").exists()

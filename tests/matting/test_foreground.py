@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import pytest
 
@@ -65,6 +66,19 @@ def test_wide_soft_region_takes_its_colour_from_the_opaque_part() -> None:
     band = (s.alpha > 0.3) & (s.alpha < 0.7)
     wanted = np.ptp(255 * s.foreground[band].mean(axis=0))
     assert np.ptp(found[band].mean(axis=0)) > 0.8 * wanted
+
+
+def test_a_white_veil_beside_dark_hair_stays_white() -> None:
+    columns = np.abs(np.arange(900) - 450)
+    alpha = np.tile(np.select([columns < 130, columns < 430], [1.0, 0.5]), (700, 1))
+    alpha = cv2.GaussianBlur(alpha.astype(np.float32), (0, 0), 1)
+    white, dark = np.float32((230, 226, 220)), np.float32((60, 40, 35))
+    subject = np.where((columns < 128)[:, None], dark, white)
+    background = np.random.default_rng(2).normal((40, 130, 190), 20, (700, 900, 3))
+    mix = alpha[..., None] * subject + (1 - alpha[..., None]) * background
+    found = estimate_foreground(np.rint(np.clip(mix, 0, 255)).astype(np.uint8), alpha)
+    veil = found[:, (columns > 180) & (columns < 420)].mean(axis=(0, 1))
+    assert np.abs(veil - white).max() < 40
 
 
 @pytest.mark.parametrize("width", [32, 64, 128])

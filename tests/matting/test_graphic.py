@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from cleancut.errors import BadArray
-from cleancut.matting.graphic import Graphic, unmix_graphic
+from cleancut.matting.graphic import NOTABLY_OPEN, Graphic, open_share, unmix_graphic
 
 from .drawings import Drawing, drawing, garment, lettering, linear, product, radial
 
@@ -247,3 +247,17 @@ def test_bad_arrays_are_refused() -> None:
         unmix_graphic(np.full((40, 40, 3), np.nan, np.float32))
     with pytest.raises(BadArray, match="not a colour picture"):
         unmix_graphic(np.zeros((40, 40), np.uint8))
+
+
+def test_open_share_counts_what_outlines_enclose() -> None:
+    y, x = np.mgrid[:120, :140]
+    far = np.hypot(y - 60, x - 70)
+    face, letter, disc = ((far < 50) & (far > least) for least in (46, 25, -1))
+    assert open_share(face.astype(np.float32)) == pytest.approx(46**2 / 50**2, abs=0.02)
+    assert open_share(letter.astype(np.float32)) < NOTABLY_OPEN
+    assert open_share(disc.astype(np.float32)) == 0
+    assert open_share((far < 65).astype(np.float32)) == 0  # cut by the frame
+    cut = face & (x > 70)
+    assert open_share(cut.astype(np.float32)) == 0
+    assert open_share(np.zeros((30, 30), np.float32)) == 0
+    assert open_share(np.ones((30, 30), np.float32)) == 0

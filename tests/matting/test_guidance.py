@@ -48,7 +48,17 @@ def test_a_trimap_to_solve_needs_both_kinds(level: Any) -> None:
     trimap[0, :2] = level
     with pytest.raises(BadArray, match="the trimap has no") as caught:
         _marks(trimap=trimap)
-    assert "white" in caught.value.hint
+    assert "white (243 to 255)" in caught.value.hint  # the levels that do count: see above
+    assert "black (0 to 12)" in caught.value.hint
+
+
+def test_what_the_picture_lacks_cannot_be_kept() -> None:
+    seen = np.ones((H, W), np.float32)
+    seen[:, :10] = 0
+    for guidance in (Guidance(keep_points=[(5, 5)]), Guidance(keep_points=[(30, 5), (5, 5)])):
+        with pytest.raises(BadOption, match="at 5,5, lies where the picture is transparent"):
+            marks_of(guidance, H, W, seen=seen)
+    assert marks_of(Guidance(keep_points=[(30, 5)], remove_points=[(5, 5)]), H, W, seen=seen).drawn
 
 
 @pytest.mark.parametrize("level", [0, 255])

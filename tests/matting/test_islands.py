@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from numpy.typing import NDArray
 
+from cleancut.matting import islands
 from cleancut.matting.islands import fill_holes, keep_largest, remove_islands
 
 Matte = NDArray[np.float32]
@@ -89,3 +91,20 @@ def test_a_gap_between_strands_becomes_no_more_opaque_than_they_are() -> None:
     out = fill_holes(alpha)
     assert out[20, 20] == np.float32(0.5)
     assert np.all(out[:10] == 0)
+
+
+def test_large_mattes_are_labelled_strip_by_strip_with_the_same_result(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    alpha = _scene()
+    _disc(alpha, 10, 190, 4)
+    alpha[5:30, 50] = 0.2
+    _disc(alpha, 6, 50, 2)
+    at_once = remove_islands(alpha, 100), keep_largest(alpha)
+    monkeypatch.setattr(islands, "_STRIP_PIXELS", 7 * alpha.shape[1])  # 7 rows, and a rest of 1
+    for whole, strips in zip(
+        at_once, (remove_islands(alpha, 100), keep_largest(alpha)), strict=True
+    ):
+        assert np.array_equal(whole, strips)
+    monkeypatch.setattr(islands, "_STRIP_PIXELS", 1)  # narrower than a row
+    assert np.array_equal(keep_largest(alpha), at_once[1])

@@ -53,3 +53,10 @@ def test_blown_out_and_backlit_subjects_are_named() -> None:
     rgb, alpha = _scene(0.05, 0.8)
     assert hard_light(rgb, np.zeros_like(alpha)) is None
     assert hard_light(rgb, np.ones_like(alpha)) is None
+
+
+def test_a_dark_coat_before_a_light_wall_with_a_lit_face_is_no_silhouette() -> None:
+    rgb, alpha = _scene(0.05, 0.8)
+    assert hard_light(rgb, alpha) is not None
+    rgb[60:80, 80:120] = 180  # an eighth of the subject
+    assert hard_light(rgb, alpha) is None

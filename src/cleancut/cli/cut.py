@@ -72,9 +72,9 @@ def run(args: argparse.Namespace) -> int:
 
     started = time.perf_counter()
     options = options_from(args)
-    check_review_flags(args)
     _refuse_missing_background(options)
     jobs, options = plan(args.inputs, args.output, options)
+    check_review_flags(args, jobs)
     check_guidance(args, len(jobs))
     if jobs[0].target == STREAM and sys.stdout.isatty():
         raise BadOption("a picture would go to the terminal", hint="add -o FILE or > FILE")

@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+from cleancut.cli.targets import STREAM
 from cleancut.errors import BadOption, InputNotFound
 from cleancut.guidance import Guidance
 
@@ -54,11 +55,12 @@ def check_guidance(args: argparse.Namespace, pictures: int) -> None:
     Raises ``BadOption`` for points and boxes that cannot be read, and for one file that is meant
     for several pictures; ``InputNotFound`` for a file or folder that does not exist.
     """
-    Guidance(**{name: getattr(args, name, None) for name in _TEXTS})
+    Guidance(**{name: getattr(args, name, None) for name in (*_TEXTS, *_FILES)})
     for name in _FILES:
         place = getattr(args, name, None)
         if place is None:
             continue
+        _refuse_no_name(place, name)
         if not os.path.exists(place):  # noqa: PTH110
             raise InputNotFound(f"--{name}: no such file: {place}", hint="check the path")
         if pictures > 1 and not os.path.isdir(place):  # noqa: PTH112
@@ -80,18 +82,24 @@ def guidance_for(args: argparse.Namespace, source: str) -> Guidance:
     return Guidance(**values)
 
 
-def _file(place: str, source: str, name: str) -> str:
-    """``place`` itself, or the file of the folder ``place`` that belongs to ``source``."""
+def _refuse_no_name(place: str, name: str) -> None:
     if not place.strip():
         raise BadOption(f"--{name}: the path is empty", hint=f"like --{name} {name}.png")
+
+
+def _file(place: str, source: str, name: str) -> str:
+    """``place`` itself, or the file of the folder ``place`` that belongs to ``source``."""
+    _refuse_no_name(place, name)
     folder = Path(place)
     if not folder.is_dir():
         return place
-    stem = Path(source).stem
+    picture = Path("stdin" if source == STREAM else source)  # as its result is called
+    stem = picture.stem
     for suffix in SUFFIXES:
         for candidate in (folder / f"{stem}{suffix}", folder / f"{stem}{suffix.upper()}"):
-            if candidate.is_file():
-                return str(candidate)
+            if not candidate.is_file() or (picture.exists() and candidate.samefile(picture)):
+                continue  # a picture among its own masks is not its mask
+            return str(candidate)
     raise InputNotFound(
         f"--{name}: no file for {source} in {place}: looked for {folder / stem}.png, "
         f"{', '.join(SUFFIXES[1:])}",

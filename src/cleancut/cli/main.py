@@ -63,6 +63,9 @@ class Parser(argparse.ArgumentParser):
             message = f"unknown {match[1]} {match[2]!r}"
             if near:
                 hint = f"did you mean {near[0]}?"
+        elif match := re.fullmatch(r"argument (?:.*/)?(--\S+): expected one argument", message):
+            message = f"{match[1]} needs a value"
+            hint = f"if it starts with a minus, write it like {match[1]}=-5"
         else:
             message = message.replace("unrecognized arguments:", "not understood:")
         raise BadOption(message, hint=hint)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -33,7 +34,7 @@ def add_review_flags(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def check_review_flags(args: argparse.Namespace) -> None:
+def check_review_flags(args: argparse.Namespace, jobs: Sequence[Job]) -> None:
     """Refuse what cannot work before any picture is cut."""
     below, folder = args.review_below, args.review_folder
     if below is None:
@@ -42,8 +43,39 @@ def check_review_flags(args: argparse.Namespace) -> None:
         return
     if not 0 < below <= 1:  # NaN too
         raise BadOption(f"--review-below: {below} is out of range", hint="like 0.6, from 0 to 1")
-    if args.output == STREAM:
+    if jobs[0].target == STREAM:
         raise BadOption("--review-below needs files; the result goes to stdout", hint="add -o FILE")
+    taken: set[str] = set()
+    inputs = {found for job in jobs if (found := _file_at(job.source))}
+    for job in jobs:
+        copy = _aside(job, args)
+        if str(copy).lower() in taken:
+            raise BadOption(
+                f"--review-folder: {copy.parent} would get {copy.name} twice",
+                hint="leave it out (review/ beside each result), or add -o FOLDER",
+            )
+        taken.add(str(copy).lower())
+        if _file_at(copy) in inputs:
+            raise OutputNotWritable(
+                f"--review-folder: {copy} is an input, which is never overwritten",
+                hint="choose another folder",
+            )
+
+
+def _file_at(path: str | Path) -> tuple[int, int] | None:
+    """What tells a file from every other, whatever it is called; None where there is none."""
+    try:
+        found = Path(path).stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+def _aside(job: Job, args: argparse.Namespace) -> Path:
+    """Where the result of ``job`` is copied to if it is unsure."""
+    written = Path(job.target)
+    folder: Path = args.review_folder or written.parent / FOLDER
+    return folder / written.name
 
 
 def put_aside(result: Result, job: Job, args: argparse.Namespace) -> Path | None:
@@ -56,14 +88,14 @@ def put_aside(result: Result, job: Job, args: argparse.Namespace) -> Path | None
     below, sure = args.review_below, result.confidence
     if below is None or sure is None or sure >= below or job.target == STREAM:
         return None
-    written = Path(job.target)
-    folder = args.review_folder or written.parent / FOLDER
+    copy = _aside(job, args)
+    folder = copy.parent
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        write_atomic(folder / written.name, written.read_bytes())
+        write_atomic(copy, Path(job.target).read_bytes())
     except OSError as error:
         raise OutputNotWritable(
             f"{folder}: cannot put a result there: {error.strerror}",
             hint="choose another folder with --review-folder",
         ) from error
-    return folder / written.name
+    return copy

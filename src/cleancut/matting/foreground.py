@@ -36,6 +36,12 @@ _SEED_POWER = 12
 _FUSION_POWER = 6
 #: Weight of the coarser level where a finer one has found next to nothing.
 _PRIOR = 0.05
+#: Veils may have another colour than what is opaque: sure pixels within the first width speak
+#: against that, the colour is averaged over the second, and must differ by about ``_TELLING``.
+_VEIL_NEAR, _VEIL_WIDTH, _TELLING = 75.0, 300.0, 0.3
+#: Alpha squared counts against this, so that faint mixtures say little; and what is fainter than
+#: a veil is haze, which shows least in the subject's own colour.
+_VEIL_FLOOR, _VEIL_FAINT = 0.03, 0.3
 _FARTHEST_PRIOR = 1e-7
 _CHUNK = 1 << 20
 
@@ -51,8 +57,10 @@ def estimate_foreground(rgb: Rgb, alpha: Alpha, *, levels: int | None = None) ->
     types and values.
 
     Blur fusion (Forte and Pitié, "Approximate Fast Foreground Colour Estimation", ICIP 2021) with
-    three changes. Colours are seeded from the surest pixels, from far to near, so that a wide soft
-    region takes its colour from the opaque part and not from its own mixture. The mixing equation
+    four changes. Colours are seeded from the surest pixels, from far to near, so that a wide soft
+    region takes its colour from the opaque part and not from its own mixture; where that cannot be
+    its colour (a white veil beside dark hair), from what the mixing equation says on average over
+    a wide surrounding. The mixing equation
     corrects B as well as F, by ``a / (a² + (1 - a)²)`` and ``(1 - a) / (a² + (1 - a)²)``: the
     smallest change that satisfies it (the paper corrects F alone, by ``a``). And F and B are
     estimated on a small picture, while the last correction uses each soft pixel at full size.
@@ -121,6 +129,7 @@ def _fuse(image: Planes, alpha: Alpha, scale: float) -> tuple[Planes, Planes]:
     clear = 1 - alpha
     foreground = _seed(image, _power(alpha, _SEED_POWER), scale)
     background = _seed(image, _power(clear, _SEED_POWER), scale)
+    foreground = _veiled(image, alpha, foreground, background, scale)
     gain = 1 / (alpha * alpha + clear * clear)
     sides = _power(alpha, _FUSION_POWER), _power(clear, _FUSION_POWER)
     for width in _FUSION_WIDTHS:
@@ -149,6 +158,32 @@ def _seed(image: Planes, weight: Alpha, scale: float) -> Planes:
         prior = _PRIOR
     whole = [cv2.resize(plane, (width, height), interpolation=cv2.INTER_LINEAR) for plane in colour]
     return np.stack(whole)
+
+
+def _veiled(
+    image: Planes, alpha: Alpha, foreground: Planes, background: Planes, scale: float
+) -> Planes:
+    """``foreground`` corrected far from sure pixels, where wide mixtures clearly contradict it.
+
+    Least squares for one shift of F in a wide box, then shrunk (James and Stein): what is no
+    larger than ``_TELLING`` may as well be the unknown background.
+    """
+
+    def mean(plane: Tensor, width: float) -> Tensor:
+        odd = max(3, 2 * round((width * scale - 1) / 2) + 1)
+        return cv2.blur(plane, (odd, odd), borderType=cv2.BORDER_REPLICATE)
+
+    far = _PRIOR / (mean(_power(alpha, _SEED_POWER), _VEIL_NEAR) + np.float32(_PRIOR))
+    clear = 1 - alpha
+    soft = alpha * clear
+    rest = (image - alpha * foreground - clear * background) * (soft * alpha)
+    total = mean(soft * (alpha * alpha + np.float32(_VEIL_FLOOR)), _VEIL_WIDTH) + np.float32(1e-5)
+    shift: Planes = np.stack([mean(plane, _VEIL_WIDTH) / total for plane in rest])
+    largest = np.maximum(np.abs(shift).max(axis=0), np.float32(_TELLING))
+    shift *= 1 - np.float32(_TELLING**2) / (largest * largest)
+    shift *= far * np.minimum(alpha * np.float32(1 / _VEIL_FAINT), 1) ** 2
+    shift += foreground
+    return np.clip(shift, 0, 1, out=shift)
 
 
 def _power(base: Alpha, exponent: int) -> Alpha:

@@ -48,6 +48,9 @@ _MOST_ENDLESS = 0.15
 #: Text and line icons leave most of a picture empty, are mostly edge, and stand on calm ground.
 _MOST_STROKES, _MOST_INNER, _MOST_SPREAD = 0.15, 0.66, 5.0
 
+#: With more of a drawing open inside its outlines it is worth telling: letters have less.
+NOTABLY_OPEN = 0.4
+
 #: Certainties ``judge`` gives: for colours alone from the least to the most, then weaker evidence.
 _BY_COLOUR = (0.80, 1.0)
 _BY_CALM = 0.70
@@ -295,3 +298,18 @@ def judge_strokes(strokes: Strokes) -> float:
     drawn = strokes.inked >= 0.98 and strokes.stray <= 0.03
     thin = strokes.thick <= 0.16 and strokes.halo <= 0.06
     return _BY_STROKES if drawn and thin else 0.0
+
+
+def open_share(alpha: Alpha) -> float:
+    """How much of what a drawing's outlines enclose is transparent, 0..1; ``alpha`` is (H, W).
+
+    Holes of letters are, and so are white faces and white shirts that were drawn on white.
+    """
+    filled = alpha >= 0.5
+    count, labels = cv2.connectedComponents((~filled).view(np.uint8), connectivity=4)
+    outside = np.zeros(count, np.bool_)
+    for side in (labels[0], labels[-1], labels[:, 0], labels[:, -1]):
+        outside[side] = True
+    outside[0] = True
+    holes = int(np.count_nonzero(~outside[labels]))
+    return holes / max(holes + int(np.count_nonzero(filled)), 1)

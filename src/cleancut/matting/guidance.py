@@ -76,8 +76,11 @@ def marks_of(
     trimap: Picture | None = None,
     mask: Picture | None = None,
     scribbles: Picture | None = None,
+    seen: Alpha | None = None,
 ) -> Marks:
     """``guidance`` for a picture of ``height`` x ``width``; its pictures come decoded.
+
+    ``seen`` (H, W) is the picture's own transparency: what it lacks cannot be kept.
 
     Raises ``BadArray`` for a picture of another size, a coloured or unusable trimap and scribbles
     without a mark, ``BadOption`` for points and boxes outside the picture and for marks that
@@ -105,6 +108,8 @@ def marks_of(
         roi=box_in(guidance.roi, "roi", height, width),
     )
     _refuse_contradictions(marks)
+    if seen is not None:
+        _refuse_unseen(marks, guidance, seen)
     return marks
 
 
@@ -209,8 +214,8 @@ def _trimap(picture: Picture) -> Alpha:
     if lacking and (trimap == 0.5).any():
         raise BadArray(
             f"the trimap has no {' and no '.join(lacking)} pixel: nothing to solve from",
-            hint="paint what is surely subject white (242 to 255) and what is surely background "
-            "black (0 to 13); grey is unknown",
+            hint="paint what is surely subject white (243 to 255) and what is surely background "
+            "black (0 to 12); grey is unknown",
         )
     return trimap
 
@@ -288,6 +293,22 @@ def _refuse_contradictions(marks: Marks) -> None:
         raise _contradiction(
             f"a mark to keep, at {_first(outside)}, lies outside --keep-box or --roi "
             f"({left},{top},{right},{bottom})"
+        )
+
+
+def _refuse_unseen(marks: Marks, guidance: Guidance, seen: Alpha) -> None:
+    """Clicks on transparent pixels, and marks to keep that touch nothing else."""
+    lacking = [
+        f"{x},{y}"
+        for x, y in points_in(guidance.keep_points, "keep_points", *seen.shape)
+        if seen[y, x] == 0
+    ]
+    if marks.keep.any() and not seen[marks.keep].any():
+        lacking.append(_first(marks.keep))
+    if lacking:
+        raise BadOption(
+            f"a mark to keep, at {lacking[0]}, lies where the picture is transparent",
+            hint="take the mark away, or start from the picture before it was cut out",
         )
 
 

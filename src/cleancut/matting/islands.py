@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
-from cleancut.arrays import check_alpha
+from cleancut.arrays import check_alpha, strips
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -30,6 +30,8 @@ _SATELLITE = 0.02
 _REACH = 0.015
 #: Distances between objects are measured in a matte of at most this many pixels.
 _WORK_PIXELS = 1_000_000
+#: Labels are looked up and summed for this many pixels at a time: numpy widens them to 8 bytes.
+_STRIP_PIXELS = 1 << 22
 #: A hole becomes as opaque as the highest of these levels that encloses it; the last means opaque.
 _LEVELS = ((0.5, 0.5), (0.75, 0.75), (0.9, 1.0))
 
@@ -47,7 +49,7 @@ def remove_islands(alpha: Alpha, min_area_px: float) -> Alpha:
     small[0] = False
     if not small.any():
         return alpha.copy()
-    gone = small[labels]
+    gone = _looked_up(small, labels)
     fringe = cv2.dilate(gone.view(np.uint8), np.ones((7, 7), np.uint8)).view(np.bool_)
     fringe &= labels == 0
     return np.where(gone | fringe, np.float32(0), alpha)
@@ -72,9 +74,9 @@ def keep_largest(alpha: Alpha) -> Alpha:
     largest = int(weights.argmax())
     near = _around(cores == largest, alpha)
     belongs = weights < _SATELLITE * weights[largest]
-    belongs &= np.bincount(cores[near & solid], minlength=weights.size) > 0
+    belongs &= _among(cores, near & solid, weights.size)
     belongs[0], belongs[largest] = False, True
-    kept = belongs[cores]
+    kept = _looked_up(belongs, cores)
     stays = near & ~solid
     if not belongs[1:].all():
         stays &= _nearer(kept, solid & ~kept)
@@ -109,20 +111,38 @@ def fill_holes(alpha: Alpha) -> Alpha:
 def _weighed(mask: Mask, alpha: Alpha) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
     """Labels of the parts of ``mask`` (0: none) and the sum of ``alpha`` in each."""
     count, labels = cv2.connectedComponents(mask.view(np.uint8), connectivity=8, ltype=cv2.CV_32S)
-    sums: Tensor = np.bincount(labels.ravel(), alpha.ravel(), minlength=count)
+    sums = np.zeros(count)
+    for rows in strips(labels, _STRIP_PIXELS):
+        sums += np.bincount(labels[rows].ravel(), alpha[rows].ravel(), minlength=count)
     found: Tensor = labels
     return found, sums
+
+
+def _looked_up(table: Mask, labels: Tensor) -> Mask:
+    """``table[labels]``, (H, W)."""
+    found = np.empty(labels.shape, np.bool_)
+    for rows in strips(labels, _STRIP_PIXELS):
+        np.take(table, labels[rows], out=found[rows], mode="clip")
+    return found
+
+
+def _among(labels: Tensor, mask: Mask, count: int) -> Mask:
+    """(count,) which labels occur in ``mask``."""
+    found = np.zeros(count, np.bool_)
+    for rows in strips(labels, _STRIP_PIXELS):
+        found[labels[rows][mask[rows]]] = True
+    return found
 
 
 def _around(main: Mask, alpha: Alpha) -> Mask:
     """Where the soft pixels of ``main`` may be: joined to it, or close by."""
     haze: Tensor
     count, haze = cv2.connectedComponents((alpha >= _HAZE).view(np.uint8), connectivity=8)
-    joined = np.bincount(haze[main], minlength=count) > 0
+    joined = _among(haze, main, count)
     joined[0] = False
     small, step = _small(main)
     close = _distance(small) * step <= max(2.0, _REACH * max(alpha.shape))
-    near: Mask = joined[haze] | _large(close, alpha.shape)
+    near: Mask = _looked_up(joined, haze) | _large(close, alpha.shape)
     return near
 
 

@@ -30,6 +30,8 @@ _MIDDLE, _STRONGEST = 0.45, 0.35
 _BLOWN, _BLOWN_SHARE = 0.98, 0.3
 #: A silhouette: the subject's middle luma below, the background's above.
 _SHADE, _GLARE = 0.12, 0.6
+#: ... and no part of the subject is lit: a dark coat with a face above it is just a dark coat.
+_LIT, _LIT_SHARE = 0.3, 0.05
 
 
 def brightened(rgb: Rgb) -> Rgb | None:
@@ -72,8 +74,9 @@ def hard_light(rgb: Rgb, alpha: Alpha) -> str | None:
         return "much of the subject is blown out"
     if len(outside) < 20:
         return None
-    shade, glare = (float(np.median(part.mean(axis=1))) for part in (inside, outside))
-    if shade < _SHADE and glare > _GLARE:
+    subject, glare = inside.mean(axis=1), float(np.median(outside.mean(axis=1)))
+    lit = float(np.mean(subject >= _LIT)) >= _LIT_SHARE
+    if float(np.median(subject)) < _SHADE and not lit and glare > _GLARE:
         return "the subject stands dark against the light"
     return None
 
