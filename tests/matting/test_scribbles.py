@@ -50,6 +50,22 @@ def test_a_click_removes_the_wrong_object_and_leaves_the_subject_untouched() -> 
     np.testing.assert_array_equal(guided[:, :180], alpha[:, :180])
 
 
+def test_a_click_removes_a_whole_separate_piece_whatever_is_painted_on_it() -> None:
+    """One motley of two things, both of which the network is sure of."""
+    piece = _disc(OTHER)
+    motley = _photo()
+    for x in range(225, 320, 14):
+        motley[:, x : x + 7][piece[:, x : x + 7] > 0] = (240, 230, 40)
+    alpha = np.maximum(_disc((110, 120, 75)), piece)
+    marks = marks_of(Guidance(remove_points="270,120"), H, W)
+    guided = guide(motley, alpha, marks)
+    assert (guided[piece > 0] >= 0.5).mean() < 0.05
+    np.testing.assert_array_equal(guided[:, :190], alpha[:, :190])
+    # ... but not the subject itself, for a click on the larger of two
+    kept = guide(motley, alpha, marks_of(Guidance(remove_points="110,120"), H, W))
+    np.testing.assert_array_equal(kept[:, 230:], alpha[:, 230:])
+
+
 def test_a_click_brings_a_lost_object_back_up_to_its_edge() -> None:
     truth = np.maximum(_disc(SUBJECT), _disc(OTHER))
     guided = _guided(_disc(SUBJECT), keep_points="75%,50%")

@@ -18,6 +18,8 @@ from cleancut.guidance import box_in, points_in
 from cleancut.matting.scribbles import follow
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from numpy.typing import NDArray
 
     from cleancut.arrays import Alpha, Rgb
@@ -197,8 +199,9 @@ def _grey(rgb: Rgb) -> Alpha:
 
 
 def _trimap(picture: Picture) -> Alpha:
-    colour = _unit(picture.rgb)
-    if float((colour.max(axis=2) - colour.min(axis=2)).mean()) > GREY_SPREAD:
+    red, green, blue = cv2.split(np.ascontiguousarray(picture.rgb))
+    spread = cv2.subtract(cv2.max(cv2.max(red, green), blue), cv2.min(cv2.min(red, green), blue))
+    if float(spread.mean(dtype=np.float64)) / full_scale(picture.rgb) > GREY_SPREAD:
         raise BadArray(
             "the trimap is a colour picture",
             hint="make it white (keep), black (remove) and grey (unknown); coloured marks are "
@@ -254,22 +257,27 @@ def _clicked(keep: Mask, remove: Mask, guidance: Guidance) -> tuple[Mask, Mask]:
     if both := set(points["keep_points"]) & set(points["remove_points"]):
         x, y = min(both)
         raise _contradiction(f"the point {x},{y} is both to keep and to remove")
-    rows, columns = np.ogrid[-radius : radius + 1, -radius : radius + 1]
-    disc = (rows**2 + columns**2 <= radius**2).astype(np.uint8)
-    sheets = []
-    for name in ("keep_points", "remove_points"):
-        sheet = np.zeros((height, width), np.uint8)
-        for x, y in points[name]:
-            sheet[y, x] = 1
-        sheets.append(
-            (sheet > 0, cv2.dilate(sheet, disc) > 0 if radius and points[name] else sheet > 0)
-        )
-    (keep_spots, keep_discs), (remove_spots, remove_discs) = sheets
+    (keep_spots, keep_discs), (remove_spots, remove_discs) = (
+        (_discs(points[name], 0, keep.shape), _discs(points[name], radius, keep.shape))
+        for name in ("keep_points", "remove_points")
+    )
     # Discs of clicks that lie close together give way; the clicked pixels themselves never do.
     return (
         keep | keep_spots | (keep_discs & ~remove & ~remove_discs),
         remove | remove_spots | (remove_discs & ~keep & ~keep_discs),
     )
+
+
+def _discs(points: Iterable[tuple[int, int]], radius: int, shape: tuple[int, ...]) -> Mask:
+    """(H, W) discs of ``radius`` pixels around ``points`` (x, y)."""
+    sheet = np.zeros(shape, np.bool_)
+    for x, y in points:
+        top, left = max(y - radius, 0), max(x - radius, 0)
+        window = sheet[top : y + radius + 1, left : x + radius + 1]
+        rows = np.arange(top, top + window.shape[0])[:, None] - y
+        columns = np.arange(left, left + window.shape[1])[None] - x
+        window |= rows**2 + columns**2 <= radius**2
+    return sheet
 
 
 def _refuse_contradictions(marks: Marks) -> None:

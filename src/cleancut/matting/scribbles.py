@@ -65,6 +65,9 @@ STROKE_ODDS = 0.2
 RIM_STEP, RIM_RATIO, EVEN, MOST_SHARE = 1.0, 3.0, 0.3, 0.5
 #: Holes in a region are filled up to this share of it.
 MOST_HOLES = 0.2
+#: A click to remove one of several separate pieces means the whole piece, if at least this share
+#: of the subject is left without it.
+LEAST_REST = 0.65
 #: More separate marks of one kind than this are followed as one.
 MOST_MARKS = 16
 #: Edges of a changed region are placed at this size (longer side, pixels), within this distance;
@@ -162,9 +165,24 @@ def changed_by(cells: Cells, mark: Mark, others: Mask | None = None) -> Mask:
         total = float(evidence[region].sum())
         if total > most:
             best, most = region, total
+    if not mark.keep and (island := _island(cells, mark)) is not None:
+        return _filled(cells, best | island, possible)
     if most < 0 or not (best & ~mark.cells).any():
         return _even_area(cells, mark, possible)
     return _filled(cells, best, possible)
+
+
+def _island(cells: Cells, mark: Mark) -> Mask | None:
+    """The piece of the subject under ``mark``, where other pieces are left; None otherwise.
+
+    Whoever clicks on one of several separate things means that thing, however sure a network is.
+    """
+    kept = cells.alpha >= 0.5
+    if not (kept & mark.cells).any():
+        return None
+    piece = _connected(cells, kept, mark.cells)
+    total, own = cells.size[kept].sum(), cells.size[piece & kept].sum()
+    return piece if total - own >= LEAST_REST * total else None
 
 
 def _filled(cells: Cells, region: Mask, possible: Mask) -> Mask:

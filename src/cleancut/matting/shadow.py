@@ -57,6 +57,9 @@ _CLEAR = 0.06
 #: Darker than this, with a sharp outline, is an object that the matte misses.
 _OBJECT = 0.7
 
+#: Pixels that a shadow is put under at once.
+_CHUNK = 1 << 20
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FoundShadow:
@@ -168,13 +171,15 @@ def under(foreground: Rgb, alpha: Alpha, shadow: Alpha) -> tuple[Rgb, Alpha]:
         )
     colours: Tensor = np.array(foreground, order="C")
     matte = np.array(alpha, order="C")
-    where = np.flatnonzero((shadow > 0) & (alpha < 1))
-    a = alpha.reshape(-1)[where]
-    both = a + shadow.reshape(-1)[where] * (1 - a)
-    matte.reshape(-1)[where] = both
-    flat = colours.reshape(-1, 3)
-    dimmed = flat[where] * (a / both)[:, None]
-    flat[where] = np.rint(dimmed) if colours.dtype.kind == "u" else dimmed
+    flat, flat_alpha, flat_shadow = colours.reshape(-1, 3), matte.reshape(-1), shadow.reshape(-1)
+    for start in range(0, flat_alpha.size, _CHUNK):
+        part = slice(start, start + _CHUNK)
+        where = start + np.flatnonzero((flat_shadow[part] > 0) & (flat_alpha[part] < 1))
+        a = flat_alpha[where]
+        both = a + flat_shadow[where] * (1 - a)
+        flat_alpha[where] = both
+        dimmed = flat[where] * (a / both)[:, None]
+        flat[where] = np.rint(dimmed) if colours.dtype.kind == "u" else dimmed
     return colours, matte
 
 
