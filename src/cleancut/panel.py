@@ -35,7 +35,7 @@ _NO_PORTRAIT = 0.35
 #: Networks of small inputs are as sure as large ones while they see less.
 _SMALL_PX, _SMALL_DOUBT = 320, 1.5
 #: With this much steadiness and this much agreement of a second network nobody else is asked.
-_STEADY, _CONFIRMED = 0.96, 0.93
+_STEADY, _CONFIRMED = 0.95, 0.90
 
 
 @dataclass(frozen=True, slots=True)

@@ -59,8 +59,9 @@ def _choose_auto(commercial_only: bool) -> Choice:
     lead, portrait, second = (_first_pulled(rows) for rows in (leads, portraits, seconds))
     if lead is None:
         if portrait is None:
+            names = " ".join(rows[0].id for rows in (leads, portraits) if rows)
             raise WeightsMissing(
-                "no model is on this machine yet", hint=f"run: cleancut models pull {leads[0].id}"
+                "no model is on this machine yet", hint=f"run: cleancut models pull {names}"
             )
         return Choice(portrait, notes=(_alone(portrait, leads[0]),))
     if portrait not in portraits[:1]:
