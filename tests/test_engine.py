@@ -95,13 +95,13 @@ def test_arrays_and_pil_images_are_held_to_the_limit_too(disc: NDArray[np.uint8]
 def test_without_weights_the_error_names_the_command(png: bytes) -> None:
     with pytest.raises(WeightsMissing) as caught:
         cutout(png)
-    assert caught.value.hint == "run: cleancut models pull isnet modnet"
+    assert caught.value.hint == "run: cleancut models pull isnet u2netp modnet"
     with pytest.raises(WeightsMissing) as caught:
         cutout(png, model="silueta")
     assert caught.value.hint == "run: cleancut models pull silueta"
     with pytest.raises(WeightsMissing) as caught:
         cutout(png, commercial_only=True)
-    assert caught.value.hint == "run: cleancut models pull u2net"
+    assert caught.value.hint == "run: cleancut models pull u2netp modnet"
 
 
 def test_model_and_licence_errors(png: bytes) -> None:

@@ -156,7 +156,7 @@ def test_bad_input_is_one_line_with_a_code(
     [
         (["-m", "isnt"], "unknown-model", "cleancut models list"),
         (["-m", "u2net"], "weights-missing", "cleancut models pull u2net"),
-        ([], "weights-missing", "cleancut models pull isnet modnet"),
+        ([], "weights-missing", "cleancut models pull isnet u2netp modnet"),
         (["-m", "isnet", "--commercial-only"], "licence-refused", "take one of"),
         (["-m", "net.onnx"], "weights-corrupt", ""),
     ],

@@ -64,7 +64,7 @@ def solve(
     guess: Alpha | None = None,
     weight: Alpha | None = None,
     epsilon: float = 1e-7,
-    tolerance: float = 1e-3,
+    tolerance: float = 3e-3,
     max_iterations: int = 200,
     stretch: float = 0.02,
 ) -> Solution:

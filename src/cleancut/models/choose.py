@@ -9,6 +9,7 @@ from cleancut.catalog import (
     ModelSpec,
     auto_order,
     custom,
+    default_models,
     find,
     parse_recipe,
     refuse_non_commercial,
@@ -59,7 +60,8 @@ def _choose_auto(commercial_only: bool) -> Choice:
     lead, portrait, second = (_first_pulled(rows) for rows in (leads, portraits, seconds))
     if lead is None:
         if portrait is None:
-            names = " ".join(rows[0].id for rows in (leads, portraits) if rows)
+            rows = default_models()
+            names = " ".join(s.id for s in rows if not commercial_only or s.commercial == "yes")
             raise WeightsMissing(
                 "no model is on this machine yet", hint=f"run: cleancut models pull {names}"
             )

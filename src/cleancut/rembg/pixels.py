@@ -186,7 +186,7 @@ def refine(rgb: Rgb, own: Alpha, task: Task) -> Alpha:
     )
     if not ((trimap == 0).any() and (trimap == 1).any()):
         return own
-    return solve(rgb, trimap, guess=own).alpha
+    return solve(rgb, trimap, guess=own, tolerance=1e-3, stretch=0).alpha
 
 
 def as_rembg(picture: Picture, own: Alpha, task: Task) -> Layer:
