@@ -84,6 +84,15 @@ def test_a_portrait_network_that_changes_its_mind_is_not_believed() -> None:
     assert verdict.models[0] == "isnet"
 
 
+def test_a_small_network_that_leads_is_less_sure_than_it_says() -> None:
+    """The same answers: a large lead outvotes the portrait network, a small one does not."""
+    lead, portrait = disc(0.483), disc(0.517)
+    large = panel(lead, portrait, portrait, None)
+    small = Panel(Says("u2netp", lead), large.portrait, large.glance)
+    assert judge(VIEW, large).models[0] == "isnet"
+    assert judge(VIEW, small).models[0] == "modnet"
+
+
 def test_a_glance_that_sees_nobody_saves_the_full_portrait_look() -> None:
     four = panel(HERE, THERE, LOST, HERE)
     assert judge(VIEW, four).alpha is HERE
