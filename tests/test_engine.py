@@ -126,7 +126,7 @@ def test_results_save_by_suffix_and_report_facts(png: bytes, tmp_path: Path) -> 
     assert facts["size"] == [128, 96]
     assert facts["box"][2] - facts["box"][0] == pytest.approx(60, abs=3)
     assert facts["coverage"] == pytest.approx(np.pi * 30**2 / (96 * 128), rel=0.02)
-    stages = {"decode", "load", "model", "refine", "edges", "foreground", "compose"}
+    stages = {"decode", "load", "model", "refine", "checks", "edges", "foreground", "compose"}
     assert set(facts["timings_ms"]) == stages
     assert facts["models"] == ["echo"]
     assert 0 < facts["confidence"] < 1

@@ -133,11 +133,13 @@ def _looked_at(
         alpha = np.zeros(picture.rgb.shape[:2], np.float32)
         alpha[part] = refined.alpha
     mark("refine")
+    warnings = _warnings(view, alpha, dark=lifted is not None)
+    mark("checks")
     return Subject(
         alpha,
         models=verdict.models,
         placement=verdict.placement,
-        notes=(*notes, *refined.notes, *_warnings(view, alpha, dark=lifted is not None)),
+        notes=(*notes, *refined.notes, *warnings),
         confidence=judge_matte(doubt, verdict.agreement),
     )
 
