@@ -5,7 +5,7 @@ import pytest
 
 from cleancut.errors import BadOption
 from cleancut.imaging.picture import Picture
-from cleancut.imaging.resize import fit, shrink_to, upsample_alpha
+from cleancut.imaging.resize import fit, glimpse, shrink_to, upsample_alpha
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
@@ -70,3 +70,14 @@ def test_shrinking_does_not_bleed_hidden_colours():
     rgb[0:2, 1] = (0, 255, 0)
     small = shrink_to(Picture(rgb, alpha), 2)
     assert (small.rgb[:, 0] == (200, 100, 50)).all()
+
+
+@pytest.mark.parametrize("side", [40, 300, 3000])
+def test_a_glimpse_keeps_shape_and_statistics(side: int) -> None:
+    y, x = np.mgrid[:side, : side // 2]
+    plane = (0.5 + 0.5 * np.sin(x / side * 9) * np.cos(y / side * 7)).astype(np.float32)
+    small = glimpse(plane, 128)
+    assert max(small.shape) == min(side, 128)
+    assert small.dtype == plane.dtype
+    assert abs(float(small.mean() - plane.mean())) < 0.01
+    assert glimpse(plane, side) is plane

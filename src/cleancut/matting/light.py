@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 
 from cleancut.arrays import full_scale
+from cleancut.imaging.resize import glimpse
 
 if TYPE_CHECKING:
     from cleancut.arrays import Alpha, Rgb, Tensor
@@ -64,9 +65,9 @@ def hard_light(rgb: Rgb, alpha: Alpha) -> str | None:
     ``alpha`` is (h, w), of any size.
     """
     small = _small(rgb)
-    matte: Tensor = cv2.resize(
-        alpha, (small.shape[1], small.shape[0]), interpolation=cv2.INTER_AREA
-    )
+    matte: Tensor = glimpse(alpha, _SIDE_PX)
+    if matte.shape != small.shape[:2]:
+        matte = cv2.resize(matte, (small.shape[1], small.shape[0]), interpolation=cv2.INTER_AREA)
     inside, outside = small[matte > 0.5], small[matte < 0.1]
     if len(inside) < 20:
         return None
@@ -82,7 +83,5 @@ def hard_light(rgb: Rgb, alpha: Alpha) -> str | None:
 
 
 def _small(rgb: Rgb) -> Tensor:
-    scale = min(1.0, _SIDE_PX / max(rgb.shape[:2]))
-    size = (max(1, round(rgb.shape[1] * scale)), max(1, round(rgb.shape[0] * scale)))
-    small: Tensor = cv2.resize(rgb, size, interpolation=cv2.INTER_AREA)
-    return small.astype(np.float32) / np.float32(full_scale(rgb))
+    small: Tensor = glimpse(rgb, _SIDE_PX).astype(np.float32)
+    return small / np.float32(full_scale(rgb))

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
+from cleancut.imaging.resize import glimpse
+
 if TYPE_CHECKING:
     from cleancut.arrays import Alpha, Tensor
 
@@ -25,11 +27,7 @@ def semi_transparent_share(alpha: Alpha) -> float:
     Hair and blurred edges do not count: a region must be wider than a fortieth of the picture's
     longest side.
     """
-    scale = min(1.0, _SIDE_PX / max(alpha.shape))
-    width, height = (max(1, round(side * scale)) for side in (alpha.shape[1], alpha.shape[0]))
-    step = max(1, int(0.5 / scale))  # a few megapixels need not be averaged to be looked over
-    thinned = np.ascontiguousarray(alpha[::step, ::step])
-    small: Tensor = cv2.resize(thinned, (width, height), interpolation=cv2.INTER_AREA)
+    small: Tensor = glimpse(alpha, _SIDE_PX)
     half = ((small > _LOW) & (small < _HIGH)).astype(np.uint8)
     radius = max(1, round(_EDGE_PX / 2 * max(small.shape) / _SIDE_PX))
     disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1, 2 * radius + 1))
