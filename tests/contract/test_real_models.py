@@ -97,6 +97,30 @@ def test_a_flat_picture_has_no_subject(name: str) -> None:
     assert [note.split(":")[0] for note in result.notes] == ["no_subject"]
 
 
+def test_auto_believes_the_portrait_network_about_a_person(photos: dict[str, Path]) -> None:
+    engine = Engine()
+    quick = engine.cutout(photos["astronaut"])
+    assert quick.models[0] == "modnet"
+    thorough = engine.cutout(photos["astronaut"], refine="best")
+    assert "isnet" in thorough.models
+    assert _iou(quick.alpha, thorough.alpha) > 0.97
+    for result in (quick, thorough):
+        assert result.confidence is not None
+        assert result.confidence > 0.8
+        assert result.reasons == ()
+
+
+def test_auto_un_mixes_a_drawing_without_a_network(tmp_path: Path) -> None:
+    page = np.full((300, 400, 3), 250, np.uint8)
+    page[80:220, 100:300] = (200, 30, 40)
+    page[120:180, 150:250] = 250
+    result = Engine().cutout(page)
+    assert result.models == ("graphic",)
+    assert set(np.unique(result.alpha)) == {0, 1}
+    assert result.alpha[150, 200] == 0
+    assert result.alpha[100, 110] == 1
+
+
 def test_the_command_line_tells_what_ran(
     photos: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
