@@ -155,3 +155,17 @@ def test_bad_input_is_refused() -> None:
     for call in (refine, refine_trimap):
         with pytest.raises(BadOption):
             call(rgb, trimap, level="better")  # type: ignore[operator]
+
+
+@pytest.mark.parametrize("level", ["fast", "best"])
+def test_no_ring_of_haze_stays_around_the_edge(level) -> None:  # type: ignore[no-untyped-def]
+    """A network's faint haze reaches further than the band that is solved."""
+    y, x = np.mgrid[:400, :400]
+    away = np.hypot(y - 200, x - 200) - 100
+    truth = np.clip(0.5 - away / 2, 0, 1).astype(np.float32)
+    rgb = np.rint(40 + 170 * truth[..., None].repeat(3, 2)).astype(np.uint8)
+    haze = np.where((away > 2) & (away < 60), 0.025, 0).astype(np.float32)
+    blurred = cv2.GaussianBlur(truth, (0, 0), 4)
+    found = refine(rgb, np.maximum(blurred, haze), level=level).alpha
+    assert found[(away > 20) & (away < 55)].max() < 0.004
+    assert np.abs(found - truth).mean() < np.abs(blurred - truth).mean() / 2

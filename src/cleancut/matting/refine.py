@@ -108,10 +108,12 @@ def refine(
     if box is None:
         return Refined(plain)
     doubt = None if unsure is None else unsure[box]
-    part, note = _solve(rgb[box], plain[box], doubt, _PASSES[level, sharp])
-    alpha = plain.copy()
+    alpha = _without_haze(plain)
+    part, note = _solve(rgb[box], plain[box], alpha[box], doubt, _PASSES[level, sharp])
+    if part is None:
+        return Refined(plain, (note,) if note else ())
     alpha[box] = part
-    return Refined(alpha, (note,) if note else ())
+    return Refined(alpha)
 
 
 def _subject(alpha: Alpha, unsure: Alpha | None) -> tuple[slice, slice] | None:
@@ -129,10 +131,20 @@ def _subject(alpha: Alpha, unsure: Alpha | None) -> tuple[slice, slice] | None:
     ]
 
 
+def _without_haze(alpha: Alpha) -> Alpha:
+    """``alpha`` stretched as the band is, so that no ring of a network's haze stays around it."""
+    clear = alpha * np.float32(1 / (1 - 2 * _STRETCH))
+    clear -= np.float32(_STRETCH / (1 - 2 * _STRETCH))
+    return np.clip(clear, 0, 1, out=clear)
+
+
 def _solve(
-    rgb: Rgb, plain: Alpha, unsure: Alpha | None, passes: tuple[_Pass, ...]
-) -> tuple[Alpha, str]:
-    """Refine a whole picture in several passes; the matte, and what went wrong."""
+    rgb: Rgb, plain: Alpha, clear: Alpha, unsure: Alpha | None, passes: tuple[_Pass, ...]
+) -> tuple[Alpha | None, str]:
+    """Refine a picture in several passes, over ``clear``; the matte, and what went wrong.
+
+    None where there is no band to solve, or it could not be.
+    """
     model: Tensor | None = None
     share = np.zeros((1, 1), np.float32)
     for step in passes:
@@ -148,7 +160,7 @@ def _solve(
         if not band.any():
             continue
         if not (trimap == 1).any():
-            return plain, _NOTHING_SURE
+            return None, _NOTHING_SURE
         found = closed_form.solve(
             guide,
             trimap,
@@ -160,11 +172,11 @@ def _solve(
             stretch=_STRETCH,
         )
         if not found.converged:
-            return plain, _GAVE_UP
+            return None, _GAVE_UP
         touched = cv2.dilate(band.astype(np.float32), np.ones((3, 3), np.uint8))
         share = np.maximum(touched, np.ceil(upsample_alpha(share, rows, columns)))
         model = colour_model(guide, found.alpha)
-    return (plain if model is None else paint(plain, rgb, model, share)), ""
+    return (None if model is None else paint(clear, rgb, model, share)), ""
 
 
 def _pull(matte: Alpha, doubt: Alpha | None, most: float) -> Alpha:
