@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 import tempfile
@@ -16,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import cv2
 import numpy as np
 
-from cleancut.bench.peer import MARK, Run
+from cleancut.bench.peer import MARK, Run, run_quietly
 from cleancut.bench.report import table
 from cleancut.errors import InputNotFound, MissingDependency
 
@@ -57,7 +56,7 @@ def measure(
     ``venv`` is where pymatting is, or is put. ``run(argv, timeout_s)`` runs a command and returns
     its stdout; a seam. Raises ``InputNotFound`` and ``MissingDependency``.
     """
-    run = run or _run
+    run = run or run_quietly
     pictures = _pictures(folder / _SET)
     python = prepare(venv, tell=tell, run=run)
     with tempfile.TemporaryDirectory() as work:
@@ -146,19 +145,6 @@ def prepare(folder: Path, *, tell: Callable[[str], None], run: Run) -> Path:
             hint=f"delete {folder} and run again, or give a folder where it is installed",
         ) from error
     return python
-
-
-def _run(argv: list[str], timeout_s: float) -> str:
-    env = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
-    return subprocess.run(
-        argv,
-        env=env,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=timeout_s,
-        check=True,
-    ).stdout
 
 
 def _pictures(folder: Path) -> dict[str, tuple[Rgb, Alpha]]:

@@ -54,7 +54,7 @@ def prepare(folder: Path, *, tell: Callable[[str], None], run: Run | None = None
     ``run(argv, timeout_s)`` runs a command and returns its stdout; a seam. Raises
     ``MissingDependency`` with the reason if rembg cannot be had.
     """
-    run = run or _run
+    run = run or run_quietly
     programs = folder / ("Scripts" if sys.platform == "win32" else "bin")
     suffix = ".exe" if sys.platform == "win32" else ""
     python, command = programs / f"python{suffix}", programs / f"rembg{suffix}"
@@ -131,7 +131,8 @@ def _step(argv: list[str], folder: Path, run: Run) -> str:
     )
 
 
-def _run(argv: list[str], timeout_s: float) -> str:
+def run_quietly(argv: list[str], timeout_s: float) -> str:
+    """Run a command without this process's Python settings; what it printed."""
     env = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
     done = subprocess.run(
         argv,
