@@ -1,0 +1,95 @@
+"""One picture of a batch: what is to be done, and what came of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal, Protocol, TypeAlias
+
+Status = Literal["done", "failed"]
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A picture and where its cutout goes.
+
+    ``id`` is the same in every run over the same inputs and output. ``source`` and ``target`` are
+    local paths or URLs; ``name`` is the target relative to the output folder, with forward
+    slashes. ``version`` tells one state of the source from another (size and time of change, or an
+    object store's tag), ``size`` is its bytes, None where the place does not say. ``attempts``
+    counts how often this picture was begun before and never ended.
+    """
+
+    id: str
+    source: str
+    target: str
+    name: str
+    version: str = ""
+    size: int | None = None
+    attempts: int = 0
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of one job.
+
+    ``facts`` are those of ``Result.to_dict()``, empty for a failure. ``error`` holds code, kind,
+    message and hint of a failure. ``seconds`` are from reading to the output being safe on disk,
+    ``sha256`` is the digest of the source's bytes, ``written`` the bytes of the output. ``thumb``
+    is the name of the thumbnail beside the ledger, "" without one.
+    """
+
+    id: str
+    status: Status
+    seconds: float = 0.0
+    sha256: str = ""
+    written: int = 0
+    cached: bool = False
+    thumb: str = ""
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    error: Mapping[str, str] | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """A worker has begun this picture."""
+
+    job: Job
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """A worker is through with this picture; its output, if there is one, is safe."""
+
+    job: Job
+    outcome: Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """Something that a person should know about the run itself, like a lost worker."""
+
+    code: str
+    text: str
+
+
+Event: TypeAlias = Started | Finished | Notice
+
+
+class Runner(Protocol):
+    """Whoever gets jobs done: processes of this machine, or a cluster."""
+
+    def run(self, jobs: Iterable[Job]) -> Iterator[Event]:
+        """Do ``jobs``, which are drawn as they are needed, and tell what happens.
+
+        Every job drawn is answered by one ``Finished``, unless the iterator is closed before.
+        """
+        ...

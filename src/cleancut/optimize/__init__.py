@@ -1,0 +1,1 @@
+"""Smaller and faster copies of a network, with what they cost in accuracy."""
