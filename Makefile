@@ -5,7 +5,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test check lint fmt docs docs-picture bench-start bench-accuracy clean
+.PHONY: demo test check lint fmt docs docs-picture bench-start bench-speed bench-accuracy clean
 
 demo: $(VENV)/.installed
 	@$(BIN)/cleancut demo $(if $(IMAGE),"$(IMAGE)") -o demo-out
@@ -36,6 +36,11 @@ docs-picture: $(VENV)/.dev
 bench-start: $(VENV)/.installed
 	$(BIN)/cleancut models pull u2netp isnet
 	$(BIN)/cleancut bench start
+
+# Folders, a large picture and a long run, beside rembg; a few minutes.
+bench-speed: $(VENV)/.installed
+	$(BIN)/cleancut models pull u2netp isnet
+	$(BIN)/cleancut bench speed
 
 # Scores the default model beside rembg on your pictures: make bench-accuracy DIR=pictures
 bench-accuracy: $(VENV)/.installed

@@ -88,3 +88,10 @@ def test_the_document_of_the_project_has_the_block() -> None:
     text = Path(__file__).parents[2].joinpath("docs", "benchmarks.md").read_text("utf-8")
     assert text.count(BEGIN) == text.count(END) == 1
     assert text.index(BEGIN) < text.index(END)
+
+
+def test_a_share_must_reach_its_target() -> None:
+    row = Row(1, "share", "%", None, Figure((92.0,)), 90.0, at_least=True)
+    assert row.met
+    assert not Row(1, "share", "%", None, Figure((88.0,)), 90.0, at_least=True).met
+    assert ">= 90 %" in to_markdown(Report("d", 1, "m", (), (row,), ()))

@@ -58,7 +58,7 @@ def prepared(fake: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> lis
     def side(peer: Peer, home: Path) -> Side:
         assert (home / "isnet-general-use.onnx").exists()
         env = {**os.environ, "PYTHONPATH": str(fake)}
-        return Side("rembg", str(peer.python), (), (), {}, env)
+        return Side("rembg", str(peer.python), (), (), (), {}, env)
 
     class Resolved:
         path = weights

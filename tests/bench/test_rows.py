@@ -52,7 +52,7 @@ def side(name: str, calls: list[list[str]], *, breaks: bool = False) -> Side:
         return Sample(SECONDS[name], 100 * SECONDS[name], printed)
 
     names = {"isnet": "isnet", "u2netp": "u2netp"}
-    return Side(name, "python", ("run",), ("{image}", "{output}"), names, {}, run_once)
+    return Side(name, "python", ("run",), ("{image}", "{output}"), (), names, {}, run_once)
 
 
 def bench(folder: Path, calls: list[list[str]], *, runs: int = 2, breaks: str = "") -> Bench:

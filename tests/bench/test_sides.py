@@ -64,3 +64,26 @@ def test_fresh_means_empty_folders_and_changes_nothing_else(tmp_path: Path) -> N
 def test_what_would_steer_a_side_is_dropped_from_the_environment() -> None:
     given = {"PATH": "/bin", "OMP_NUM_THREADS": "1", "U2NET_HOME": "/x", "CLEANCUT_HOME": "/y"}
     assert neutral_environ({**given, "PYTHONDONTWRITEBYTECODE": "1"}) == {"PATH": "/bin"}
+
+
+def test_a_folder_is_counted_whatever_the_side_says(tmp_path: Path) -> None:
+    images = tmp_path / "in"
+    images.mkdir()
+    for name in ("a.jpg", "b.jpg"):
+        (images / name).write_bytes(b"x")
+    calls: list[list[str]] = []
+    peer = Peer(Path("py"), Path("rembg"), {})
+    for side in (our_side({}, tmp_path), rembg_side(peer, tmp_path)):
+        output = tmp_path / side.name
+        with pytest.raises(RunError, match="made 0 of 2"):
+            recording(side, calls).cut_folder("isnet", images, output)
+    ours, theirs = calls
+    assert ours[2:4] == ["cleancut", "batch"]
+    assert "off" in ours  # a cache would make the second run free
+    assert theirs[1:] == ["p", "-m", "isnet-general-use", str(images), str(tmp_path / "rembg")]
+
+
+def test_another_home_brings_its_own_weights(tmp_path: Path) -> None:
+    side = our_side({"isnet": tmp_path / "a.onnx"}, tmp_path).at_home(tmp_path / "home")
+    assert side.env["CLEANCUT_HOME"] == str(tmp_path / "home")
+    assert "CLEANCUT_MODELS" not in side.env

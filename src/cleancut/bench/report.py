@@ -19,8 +19,8 @@ _HEAD = ("metric", "rembg", "cleancut", "ratio", "target", "met?")
 class Row:
     """One metric of both sides; less is better.
 
-    ``unit`` is "s", "MB" or "" for a count. ``target`` is what cleancut's median must not exceed,
-    None where nothing was promised.
+    ``unit`` is "s", "MB", "%" or "" for a count. ``target`` is what cleancut's median must not
+    exceed, or with ``at_least`` must reach; None where nothing was promised.
     """
 
     number: int
@@ -29,6 +29,7 @@ class Row:
     rembg: Figure | None
     cleancut: Figure | None
     target: float | None = None
+    at_least: bool = False
 
     @property
     def ratio(self) -> float | None:
@@ -42,6 +43,8 @@ class Row:
         """Whether our median reaches the target; None without a target or a figure."""
         if self.target is None or self.cleancut is None:
             return None
+        if self.at_least:
+            return self.cleancut.median >= self.target
         return self.cleancut.median <= self.target
 
 
@@ -76,7 +79,7 @@ def to_markdown(report: Report) -> str:
             _shown(row.rembg, row.unit),
             _shown(row.cleancut, row.unit),
             "" if row.ratio is None else f"{row.ratio:.1f}x",
-            "" if row.target is None else _target(row.target, row.unit),
+            "" if row.target is None else _target(row),
             {None: "", True: "yes", False: "NO"}[row.met],
         )
         for row in report.rows
@@ -120,13 +123,16 @@ def _shown(figure: Figure | None, unit: str) -> str:
         return "not measured"
     if unit == "":
         return f"{figure.median:.0f}"
-    digits = 0 if unit == "MB" else 2 if figure.median >= 0.2 else 3
+    digits = 0 if unit == "MB" else 1 if unit == "%" else 2 if figure.median >= 0.2 else 3
     text = f"{figure.median:.{digits}f} {unit}"
-    return text if len(figure.values) == 1 else f"{text} ({figure.minimum:.{digits}f})"
+    one = len(figure.values) == 1 or unit == "%"
+    return text if one else f"{text} ({figure.minimum:.{digits}f})"
 
 
-def _target(target: float, unit: str) -> str:
-    return "none" if unit == "" and target == 0 else f"<= {target:g} {unit}".strip()
+def _target(row: Row) -> str:
+    if row.unit == "" and row.target == 0:
+        return "none"
+    return f"{'>=' if row.at_least else '<='} {row.target:g} {row.unit}".strip()
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:

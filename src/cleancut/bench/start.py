@@ -2,30 +2,23 @@
 
 from __future__ import annotations
 
-import platform
 import tempfile
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from cleancut import __version__
 from cleancut.backends.machine import cpu_limit, cpu_model
 from cleancut.bench import peer as rembg_peer
 from cleancut.bench.pictures import NOISE_SIGMA, fetch_demo_pictures, make_photo
 from cleancut.bench.report import Report, Row
 from cleancut.bench.rows import MEASUREMENTS, Bench
-from cleancut.bench.sides import Side, our_side, rembg_side
+from cleancut.bench.sides import Side, Tell, our_side, our_software, rembg_or_reason
 from cleancut.catalog import find
-from cleancut.errors import BadOption, MissingDependency
+from cleancut.errors import BadOption
 from cleancut.weights.folders import cache_folder
 from cleancut.weights.resolve import resolve
 
-_OURS = ("onnxruntime", "openvino", "opencv-python-headless", "numpy", "pillow")
 SMALL_MP, LARGE_MP = 0.7, 12.0
-
-Tell = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +60,7 @@ def start(plan: Plan, tell: Tell) -> Report:
         large = make_photo(source, LARGE_MP, work / "large.jpg")
         notes.append(_about(source, small, large, given=plan.image is not None))
         ours = our_side(weights, work)
-        theirs, about_rembg = _rembg(plan, weights, work, tell)
+        theirs, about_rembg = rembg_or_reason(plan.peer_venv, weights, work, tell)
         sides: dict[str, Side] = {"rembg": theirs} if theirs else {}
         sides["cleancut"] = ours
         tell("cleancut measures its backends")
@@ -81,7 +74,7 @@ def start(plan: Plan, tell: Tell) -> Report:
         date=datetime.now(UTC).date().isoformat(),
         runs=plan.runs,
         machine=f"{cpu_model()}, {cpu_limit()} cores",
-        software=(_our_software(), about_rembg),
+        software=(our_software(), about_rembg),
         rows=tuple(rows),
         notes=tuple(notes),
     )
@@ -95,32 +88,6 @@ def numbers(text: str) -> frozenset[int]:
         raise BadOption(
             f"{text!r} is not a list of numbers", hint="write it like: --only 1,3"
         ) from error
-
-
-def _rembg(plan: Plan, weights: dict[str, Path], work: Path, tell: Tell) -> tuple[Side | None, str]:
-    """rembg's side and a line about it; None and the reason where it cannot be had."""
-    if plan.peer_venv is None:
-        return None, "rembg: left out, as asked"
-    try:
-        peer = rembg_peer.prepare(plan.peer_venv.absolute(), tell=tell)
-    except MissingDependency as error:
-        return None, f"rembg: not measured, since {error.message}"
-    rembg_peer.lend_weights(weights, work / "rembg")
-    versions = ", ".join(f"{name} {number}" for name, number in peer.versions.items())
-    return rembg_side(peer, work / "rembg"), (
-        f"rembg: {versions}; it runs the very weight files that cleancut runs"
-    )
-
-
-def _our_software() -> str:
-    found = []
-    for name in _OURS:
-        try:
-            found.append(f"{name} {version(name)}")
-        except PackageNotFoundError:
-            continue
-    python = f"Python {platform.python_version()} for both sides, {platform.system()}"
-    return f"cleancut {__version__}: {', '.join(found)}; {python}"
 
 
 def _about(source: Path, small: Path, large: Path, *, given: bool) -> str:

@@ -20,6 +20,8 @@ examples:
   cleancut bench start                   both sides; rembg goes into .venv-rembg
   cleancut bench start --only 1,2 --runs 9
   cleancut bench start --no-rembg --image my.jpg --json start.json
+  cleancut bench speed                   a folder, a large picture, a long run, beside rembg
+  cleancut bench speed --images photos --only 1,3 --flame where.svg
   cleancut bench accuracy pictures       pictures/SET/image/*.jpg, pictures/SET/alpha/*.png
   cleancut bench accuracy pictures -m isnet -m modnet --html report.html
   cleancut bench accuracy pictures --rembg --only portraits --write docs/accuracy.md
@@ -48,6 +50,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     start.add_argument("--image", type=Path, metavar="FILE", help="photograph to measure with")
     start.add_argument("--no-rembg", action="store_true", help="measure only cleancut")
+    what = "folders, a large picture and the memory of a long run, beside rembg"
+    fast = actions.add_parser("speed", help=what, description=what, allow_abbrev=False)
+    fast.add_argument("--runs", type=int, default=3, metavar="N", help="runs a side (default: 3)")
+    fast.add_argument(
+        "--only", default="", metavar="LIST", help="numbers of measurements, like 1,3"
+    )
+    fast.add_argument("--images", type=Path, metavar="DIR", help="16 photographs to measure with")
+    fast.add_argument("--large", type=Path, metavar="FILE", help="a photograph of 12 megapixels")
+    fast.add_argument("--no-rembg", action="store_true", help="measure only cleancut")
+    fast.add_argument("--flame", type=Path, metavar="SVG", help="draw where a picture's time goes")
     what = "score mattes of models, options and other tools on pictures with true mattes"
     scored = actions.add_parser("accuracy", help=what, description=what, allow_abbrev=False)
     _add_accuracy(scored)
@@ -59,7 +71,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     solved.add_argument(
         "--runs", type=int, default=3, metavar="N", help="runs a picture (default: 3)"
     )
-    for action, peer in ((start, "rembg"), (scored, "rembg"), (solved, "pymatting")):
+    for action, peer in (
+        (start, "rembg"),
+        (fast, "rembg"),
+        (scored, "rembg"),
+        (solved, "pymatting"),
+    ):
         _add_shared(action, peer)
 
 
@@ -125,7 +142,7 @@ def _add_accuracy(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Measure and print the table; the figures decide nothing about the exit code."""
-    actions = {"start": _start, "accuracy": _accuracy, "matting": _matting}
+    actions = {"start": _start, "speed": _speed, "accuracy": _accuracy, "matting": _matting}
     return actions[args.action](args)
 
 
@@ -151,6 +168,31 @@ def _start(args: argparse.Namespace) -> int:
         write_atomic(args.json, json.dumps(report.to_dict(), indent=1).encode())
     for document in args.write:
         write_block(document, text)
+    return 0
+
+
+def _speed(args: argparse.Namespace) -> int:
+    from cleancut.bench.report import to_markdown, write_block
+    from cleancut.bench.speed import MARKERS, SpeedPlan, speed
+    from cleancut.bench.start import numbers
+    from cleancut.imaging.files import write_atomic
+
+    plan = SpeedPlan(
+        runs=args.runs,
+        only=numbers(args.only),
+        images=args.images,
+        large=args.large,
+        peer_venv=None if args.no_rembg else args.peer_venv,
+    )
+    report, drawing = speed(plan, _tell)
+    text = to_markdown(report)
+    print(text)
+    if args.json:
+        write_atomic(args.json, json.dumps(report.to_dict(), indent=1).encode())
+    if args.flame and drawing:
+        write_atomic(args.flame, drawing.encode())
+    for document in args.write:
+        write_block(document, text, markers=MARKERS)
     return 0
 
 
