@@ -13,9 +13,11 @@ from PIL import Image
 
 import cleancut
 from cleancut import Engine, Options, cutout
+from cleancut.cache.disk import DiskCache
 from cleancut.errors import (
     BadArray,
     BadOption,
+    CleancutError,
     ImageTooLarge,
     InputNotFound,
     LicenceRefused,
@@ -43,6 +45,31 @@ def test_every_kind_of_source_gives_the_same_pixels(
     assert results[0].shape == (96, 128, 4)
     for other in results[1:]:
         assert (other == results[0]).all()
+
+
+def test_a_background_is_decoded_once_until_it_changes(
+    disc: NDArray[np.uint8], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "wall.png"
+    Image.fromarray(disc).save(path)
+    engine = Engine(Options(model="echo", background=str(path)))
+    read: list[object] = []
+    decode = Engine.read
+
+    def watched(self: Engine, source: Any, **more: Any) -> Any:
+        read.append(source if isinstance(source, str) else None)
+        return decode(self, source, **more)
+
+    monkeypatch.setattr(Engine, "read", watched)
+    first = engine.cutout(disc).composite
+    assert first is not None
+    assert np.array_equal(first, engine.cutout(disc).composite)
+    assert read.count(str(path)) == 1
+    Image.fromarray(255 - disc[:50]).save(path)
+    assert not np.array_equal(first, engine.cutout(disc).composite)
+    path.unlink()
+    with pytest.raises(InputNotFound, match="--background"):
+        engine.cutout(disc)
 
 
 def test_bgr_is_told_apart_only_by_the_argument() -> None:
@@ -275,3 +302,77 @@ def test_guidance_of_another_kind_is_refused(guidance: Any, png: bytes) -> None:
     with pytest.raises(BadOption, match=r"guidance: a (str|dict) is not") as caught:
         cutout(png, model="echo", guidance=guidance)
     assert "Guidance(trimap=" in caught.value.hint
+
+
+def test_encoded_is_the_file_and_its_facts(png: bytes, disc: NDArray[np.uint8]) -> None:
+    engine = Engine(Options(model="echo"))
+    for source in (png, disc, io.BytesIO(png)):
+        made = engine.encoded(source, format="webp")
+        assert made.format == "webp"
+        assert not made.cached
+        assert made.result is not None
+        assert made.data == engine.cutout(disc, format="webp").encode()
+        assert made.facts == {**made.result.to_dict(), "cached": False}
+        assert {"decode", "encode"} <= set(made.facts["timings_ms"])
+    assert engine.encoded(png).format == "png"
+
+
+def test_a_file_is_cut_once_with_a_cache(
+    png: bytes, disc: NDArray[np.uint8], tmp_path: Path
+) -> None:
+    cache = DiskCache(tmp_path / "results")
+    path = tmp_path / "disc.png"
+    path.write_bytes(png)
+    engine = Engine(Options(model="echo"), cache=cache)
+    first = engine.encoded(path)
+    for source in (str(path), png, memoryview(png), io.BytesIO(png)):
+        again = engine.encoded(source)
+        assert again.cached
+        assert again.data == first.data
+    other = Engine(Options(model="echo"), cache=cache)
+    assert other.encoded(path).data == first.data
+    for source in (disc, Image.fromarray(disc), Image.open(path)):  # not files: cut each time
+        assert not engine.encoded(source).cached
+    assert not engine.encoded(path, refine="off").cached
+    assert engine.encoded(path, refine="off").cached
+    cache.close()
+
+
+def test_errors_are_the_same_with_a_cache(png: bytes, tmp_path: Path) -> None:
+    cache = DiskCache(tmp_path / "results")
+    plain, cached = Engine(Options(model="echo")), Engine(Options(model="echo"), cache=cache)
+    for source, changes in [
+        (b"no picture", {}),
+        (b"", {}),
+        ("", {}),
+        ("https://example.org/a.jpg", {}),
+        (tmp_path, {}),
+        (7, {}),
+        (png, {"max_megapixels": 0.01}),
+        (png, {"model": "isnet"}),
+        (png, {"model": "none"}),
+        (png, {"background": str(tmp_path / "none.png")}),
+        (png, {"guidance": "trimap.png"}),
+    ]:
+        with pytest.raises(CleancutError) as one:
+            plain.encoded(source, **changes)  # type: ignore[arg-type]
+        with pytest.raises(CleancutError) as other:
+            cached.encoded(source, **changes)  # type: ignore[arg-type]
+        assert (type(one.value), str(one.value)) == (type(other.value), str(other.value))
+    cache.close()
+
+
+def test_weights_that_are_replaced_make_another_result(png: bytes, tmp_path: Path) -> None:
+    from tests.backends.graphs import conv
+
+    net = tmp_path / "net.onnx"
+    conv(net)
+    cache = DiskCache(tmp_path / "results")
+    options = Options(model=str(net), recipe="size=16 mean=0.5 output=alpha", backend="ort")
+    first = Engine(options, cache=cache)
+    assert not first.encoded(png).cached
+    assert first.encoded(png).cached
+    net.write_bytes(net.read_bytes() + b"\x32\x00")  # an empty domain: the same graph
+    assert first.encoded(png).cached  # the network that this engine has loaded
+    assert not Engine(options, cache=cache).encoded(png).cached
+    cache.close()

@@ -9,65 +9,26 @@ from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING, TypedDict
+from typing import TYPE_CHECKING
 
-from cleancut.errors import BadOption, InputError, InputNotFound, OutOfMemory
-from cleancut.options import Background, Options, parse_background
+from cleancut.errors import BadOption, InputError, OutOfMemory
+from cleancut.options import Background, OptionChanges, Options, parse_background
 
 if TYPE_CHECKING:
-    from typing import Unpack
+    from typing import TypeGuard, Unpack
 
     from cleancut.arrays import Alpha
+    from cleancut.cache.entry import Cache
+    from cleancut.cache.recall import Recall
     from cleancut.catalog import ModelSpec
     from cleancut.guidance import Guidance, Source
+    from cleancut.imaging.files import Source as FileSource
     from cleancut.imaging.picture import Picture
     from cleancut.matting.guidance import Marks
     from cleancut.models.base import Model
-    from cleancut.options import (
-        BackendChoice,
-        CompressChoice,
-        DeviceChoice,
-        Format,
-        PrecisionChoice,
-        RefineChoice,
-    )
+    from cleancut.models.load import Placing
     from cleancut.panel import Member, Panel
-    from cleancut.result import Result
-
-
-class OptionChanges(TypedDict, total=False):
-    """The fields of ``Options`` as keyword arguments; a test keeps the two alike."""
-
-    model: str
-    recipe: str | None
-    backend: BackendChoice
-    device: DeviceChoice
-    precision: PrecisionChoice
-    commercial_only: bool
-    minmax: bool
-    refine: RefineChoice
-    decontaminate: bool
-    threshold: float | None
-    keep_largest: bool
-    min_area: str
-    fill_holes: bool
-    grow: str
-    shrink: str
-    feather: str
-    background: str | None
-    shadow: str | None
-    format: Format | None
-    quality: int | None
-    compress: CompressChoice
-    only_mask: bool
-    crop: bool
-    margin: str
-    max_side_px: int | None
-    keep_hidden_rgb: bool
-    strip: bool
-    recut: bool
-    fail_if_empty: bool
-    max_megapixels: float
+    from cleancut.result import Encoded, Result
 
 
 class Engine:
@@ -75,11 +36,17 @@ class Engine:
 
     ``options`` are the defaults of every call. ``max_models`` models stay loaded, the least
     recently used one goes first. ``threads`` limits the threads of one network (default: the
-    processors this process may use). Models are loaded on first use, each once.
+    processors this process may use). Models are loaded on first use, each once. ``cache`` keeps
+    what ``encoded`` makes, see ``cleancut.cache.open_cache``; closing it is up to the caller.
     """
 
     def __init__(
-        self, options: Options | None = None, *, max_models: int = 3, threads: int | None = None
+        self,
+        options: Options | None = None,
+        *,
+        max_models: int = 3,
+        threads: int | None = None,
+        cache: Cache | None = None,
     ) -> None:
         for name, value in (("max_models", max_models), ("threads", threads)):
             if value is not None and (not isinstance(value, int) or value < 1):
@@ -90,6 +57,13 @@ class Engine:
         self._models: OrderedDict[tuple[object, ...], Model] = OrderedDict()
         self._lock = threading.Lock()
         self._loading: dict[tuple[object, ...], threading.Lock] = {}
+        self._backdrop: tuple[object, Picture] | None = None
+        self._digests: dict[tuple[object, ...], str] = {}
+        self._recall: Recall | None = None
+        if cache is not None:
+            from cleancut.cache.recall import Recall
+
+            self._recall = Recall(cache, self._weights)
 
     def cutout(
         self,
@@ -124,6 +98,44 @@ class Engine:
             )
         return replace(result, notes=(*notes, *result.notes), timings=clock.timings)
 
+    def encoded(
+        self,
+        source: Source,
+        *,
+        bgr: bool = False,
+        guidance: Guidance | None = None,
+        options: Options | None = None,
+        **changes: Unpack[OptionChanges],
+    ) -> Encoded:
+        """The cutout as the bytes of a file in ``options.format``, else PNG.
+
+        Arguments and errors as in ``cutout``. With a cache the picture is looked up first, unless
+        it or its guidance is an array, an image or an open file; trouble with the cache is a note.
+        """
+        chosen = (options or self.options).with_(**changes)
+        if self._recall is None or not _is_file(source):
+            return self._encoded(source, bgr, guidance, chosen)
+        from cleancut.imaging import files
+
+        data = files.read_bytes(source)
+        return self._recall.encoded(
+            data, chosen, guidance, lambda: self._encoded(data, bgr, guidance, chosen)
+        )
+
+    def _encoded(
+        self, source: Source, bgr: bool, guidance: Guidance | None, options: Options
+    ) -> Encoded:
+        from cleancut.result import Encoded
+
+        result = self.cutout(source, bgr=bgr, guidance=guidance, options=options)
+        clock = _Clock()
+        with memory_errors():
+            data = result.encode()
+        clock.mark("encode")
+        result = replace(result, timings={**result.timings, **clock.timings})
+        facts = {**result.to_dict(), "cached": False}
+        return Encoded(data=data, format=options.format or "png", facts=facts, result=result)
+
     def matte(
         self,
         source: Source,
@@ -149,8 +161,6 @@ class Engine:
         if isinstance(source, Picture):
             return source
         limit = (options or self.options).max_megapixels
-        if isinstance(source, str):
-            _refuse_what_is_no_path(source)
         if isinstance(source, PILImage):
             check_size(source.width, source.height, limit)  # before it is loaded
             return adopt.from_pil(source)
@@ -197,10 +207,9 @@ class Engine:
         return panel, choice.notes
 
     def _load(self, spec: ModelSpec, options: Options) -> Model:
-        from cleancut.models.load import Placing, load
+        from cleancut.models.load import load
 
-        placing = Placing(options.backend, options.device, options.precision, self._threads)
-        key = (spec, placing)
+        key = _model_key(spec, options)
         with self._lock:
             if key in self._models:
                 self._models.move_to_end(key)
@@ -210,13 +219,28 @@ class Engine:
             with self._lock:
                 if key in self._models:
                     return self._models[key]
-            model = load(spec, placing)
+            digest = "" if self._recall is None else self._weights(spec, options)
+            model = load(spec, self._placing(options))
             with self._lock:
-                self._models[key] = model
+                self._models[key], self._digests[key] = model, digest
                 self._loading.pop(key, None)
                 while len(self._models) > self._max_models:
-                    self._models.popitem(last=False)
+                    gone, _ = self._models.popitem(last=False)
+                    self._digests.pop(gone)
             return model
+
+    def _weights(self, spec: ModelSpec, options: Options) -> str:
+        """sha256 of the weights that ``spec`` runs with: those loaded, else those to be loaded."""
+        from cleancut.models.load import weights_sha256
+
+        with self._lock:
+            loaded = self._digests.get(_model_key(spec, options))
+        return weights_sha256(spec, self._placing(options)) if loaded is None else loaded
+
+    def _placing(self, options: Options) -> Placing:
+        from cleancut.models.load import Placing
+
+        return Placing(options.backend, options.device, options.precision, self._threads)
 
     def _panel_or_none(
         self, options: Options, marks: Marks | None
@@ -264,17 +288,27 @@ class Engine:
     def _read_background(self, wanted: Background | None, options: Options) -> Picture | None:
         if wanted is None or wanted.path is None:
             return None
-        with _named("background", wanted.path):
-            return self.read(wanted.path, options=options)
+        try:
+            facts = os.stat(wanted.path)  # noqa: PTH116
+        except (OSError, ValueError):
+            facts = None  # reading it says what is wrong
+        state = facts and (wanted.path, facts.st_mtime_ns, facts.st_size, options.max_megapixels)
+        kept = self._backdrop  # decoded once for a thousand pictures
+        if state is None or kept is None or kept[0] != state:
+            with _named("background", wanted.path):
+                kept = self._backdrop = (state, self.read(wanted.path, options=options))
+        return kept[1]
 
 
-def _refuse_what_is_no_path(source: str) -> None:
-    if not source.strip():
-        raise InputNotFound("the path is empty", hint="give the name of a picture")
-    if source.lower().startswith(("http://", "https://")):
-        raise InputNotFound(
-            f"{source} is an address, not a file", hint="download the picture first"
-        )
+def _model_key(spec: ModelSpec, options: Options) -> tuple[object, ...]:
+    return (spec, options.backend, options.device, options.precision)
+
+
+def _is_file(source: Source) -> TypeGuard[FileSource]:
+    """Whether ``source`` is a file or the bytes of one, and no image or array."""
+    from cleancut.imaging.files import Readable
+
+    return isinstance(source, str | os.PathLike | bytes | bytearray | memoryview | Readable)
 
 
 @contextmanager

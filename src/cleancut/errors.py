@@ -17,13 +17,18 @@
     │   ├── LicenceRefused          licence-refused
     │   ├── MissingDependency       missing-dependency
     │   ├── BackendUnavailable      backend-unavailable
+    │   ├── ClusterUnavailable      cluster-unavailable
+    │   ├── CacheUnavailable        cache-unavailable
     │   └── WeightsError
     │       ├── WeightsMissing      weights-missing
     │       ├── WeightsCorrupt      weights-corrupt
     │       └── DownloadFailed      download-failed
     └── RunError                    kind "resource" or "bug": it went wrong while running
         ├── InferenceFailed         inference-failed
-        └── OutOfMemory             out-of-memory
+        ├── OutOfMemory             out-of-memory
+        ├── PictureCrashed          crashed
+        ├── TimedOut                timed-out
+        └── StorageFailed           storage-failed
 
 ``code`` is stable and documented, ``kind`` decides exit code and HTTP status, ``hint`` is the next
 thing to do, most often a command to type.
@@ -145,6 +150,18 @@ class BackendUnavailable(SetupError):
     code = "backend-unavailable"
 
 
+class CacheUnavailable(SetupError):
+    """The result cache cannot be looked at or emptied; cutting goes on without it."""
+
+    code = "cache-unavailable"
+
+
+class ClusterUnavailable(SetupError):
+    """The cluster cannot be reached or started, has no room, or its nodes lack something."""
+
+    code = "cluster-unavailable"
+
+
 class WeightsError(SetupError):
     """Something is wrong with a model's weights."""
 
@@ -186,4 +203,24 @@ class OutOfMemory(RunError):
     """Memory ran out while working on one picture."""
 
     code = "out-of-memory"
+    kind = "resource"
+
+
+class PictureCrashed(RunError):
+    """The process that worked on the picture crashed or was killed; the others went on."""
+
+    code = "crashed"
+
+
+class TimedOut(RunError):
+    """The picture took longer than it may."""
+
+    code = "timed-out"
+    kind = "resource"
+
+
+class StorageFailed(RunError):
+    """An object store or a web server could not be reached, or gave up in the middle."""
+
+    code = "storage-failed"
     kind = "resource"

@@ -12,7 +12,7 @@ import json
 import math
 import os
 from dataclasses import asdict, dataclass, field, fields, replace
-from typing import Any, Literal, get_args
+from typing import Any, Literal, TypedDict, get_args
 
 from cleancut.errors import BadOption
 from cleancut.option_values import (
@@ -40,6 +40,7 @@ __all__ = [
     "Format",
     "Length",
     "Margin",
+    "OptionChanges",
     "Options",
     "PrecisionChoice",
     "RefineChoice",
@@ -55,7 +56,7 @@ __all__ = [
 Format = Literal["png", "webp", "jpg", "avif", "tiff"]
 BackendChoice = Literal["auto", "ort", "openvino"]
 DeviceChoice = Literal["auto", "cpu", "gpu"]
-PrecisionChoice = Literal["auto", "f32", "bf16", "f16"]
+PrecisionChoice = Literal["auto", "f32", "bf16", "f16", "int8"]
 CompressChoice = Literal["fast", "small"]
 
 
@@ -97,7 +98,11 @@ class Options:
     device: DeviceChoice = _knob(
         "model", "auto", "cpu or gpu; gpu without a usable one is an error"
     )
-    precision: PrecisionChoice = _knob("model", "auto", "arithmetic of the network")
+    precision: PrecisionChoice = _knob(
+        "model",
+        "auto",
+        "arithmetic of the network; int8 needs a copy made by: cleancut models optimize",
+    )
     commercial_only: bool = _knob(
         "model",
         False,
@@ -271,6 +276,41 @@ class Options:
             if getattr(self, f.name) != f.default
         }
         return json.dumps(changed, sort_keys=True, separators=(",", ":"))
+
+
+class OptionChanges(TypedDict, total=False):
+    """The fields of ``Options`` as keyword arguments; a test keeps the two alike."""
+
+    model: str
+    recipe: str | None
+    backend: BackendChoice
+    device: DeviceChoice
+    precision: PrecisionChoice
+    commercial_only: bool
+    minmax: bool
+    refine: RefineChoice
+    decontaminate: bool
+    threshold: float | None
+    keep_largest: bool
+    min_area: str
+    fill_holes: bool
+    grow: str
+    shrink: str
+    feather: str
+    background: str | None
+    shadow: str | None
+    format: Format | None
+    quality: int | None
+    compress: CompressChoice
+    only_mask: bool
+    crop: bool
+    margin: str
+    max_side_px: int | None
+    keep_hidden_rgb: bool
+    strip: bool
+    recut: bool
+    fail_if_empty: bool
+    max_megapixels: float
 
 
 #: Fields that take one of a few words.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import cv2
 import numpy as np
 
 from cleancut.compose.background import blurred, cover, over, solid_colour
@@ -26,6 +27,7 @@ from cleancut.options import (
 from cleancut.panel import judge, single
 from cleancut.result import Result
 from cleancut.subject import Mark, find_subject, model_view, unmarked
+from cleancut.version import PIPELINE_VERSION as PIPELINE_VERSION
 
 if TYPE_CHECKING:
     from cleancut.arrays import Alpha, Rgb
@@ -33,9 +35,7 @@ if TYPE_CHECKING:
     from cleancut.models.base import Model
     from cleancut.options import Options, Shadow
     from cleancut.panel import Panel
-
-#: Part of every cache key: raise it whenever the pixels of a result change.
-PIPELINE_VERSION = 2
+    from cleancut.subject import Subject
 
 #: With a smaller share of pixels at alpha .5 or more there is nothing one would call a subject.
 EMPTY_SHARE = 0.001
@@ -64,13 +64,11 @@ def cutout(
     notes = [*picture.notes, *subject.notes]
     own = _edged(subject.alpha, options, marks)
     mark("edges")
-    foreground = subject.foreground
-    if foreground is None or own is not subject.alpha:
-        foreground = estimate_foreground(picture.rgb, own) if options.decontaminate else picture.rgb
+    foreground, tidy = _colours(picture, subject, own, options)
     alpha = own if picture.alpha is None else own * picture.alpha
     mark("foreground")
 
-    coverage = float(alpha.mean(dtype=np.float64))
+    coverage = float(cv2.mean(alpha)[0])
     if is_empty(alpha):
         if options.fail_if_empty:
             raise NoSubject(
@@ -88,7 +86,7 @@ def cutout(
     if wanted and wanted.kind == "drop":
         foreground, alpha = under(foreground, alpha, _dropped(alpha, wanted))
     foreground, alpha, backdrop = _shrunk(foreground, alpha, backdrop, options.max_side_px)
-    if not options.keep_hidden_rgb:
+    if not (tidy or options.keep_hidden_rgb):
         foreground = clear_hidden(foreground, alpha)
     composite = None if backdrop is None else over(foreground, alpha, backdrop)
     mark("compose")
@@ -123,9 +121,23 @@ def matte(picture: Picture, model: Model, *, minmax: bool = False) -> Alpha:
 
 def is_empty(alpha: Alpha) -> bool:
     """Whether a matte holds nothing that one would call a subject."""
-    if float(np.mean(alpha >= 0.5)) >= EMPTY_SHARE:
+    if np.count_nonzero(alpha >= 0.5) >= EMPTY_SHARE * alpha.size:
         return False
-    return float(np.mean(alpha >= 0.9)) < SURE_SHARE
+    return bool(np.count_nonzero(alpha >= 0.9) < SURE_SHARE * alpha.size)
+
+
+def _colours(picture: Picture, subject: Subject, own: Alpha, options: Options) -> tuple[Rgb, bool]:
+    """The subject's colours, and whether they are cleared already where nothing shows.
+
+    They are, in the same pass, where nothing will change the matte any more.
+    """
+    if subject.foreground is not None and own is subject.alpha:
+        return subject.foreground, False
+    if not options.decontaminate:
+        return picture.rgb, False
+    final = not (options.shadow or options.max_side_px or picture.alpha is not None)
+    clear = final and not options.keep_hidden_rgb
+    return estimate_foreground(picture.rgb, own, clear=clear), clear
 
 
 def _edged(alpha: Alpha, options: Options, marks: Marks | None) -> Alpha:

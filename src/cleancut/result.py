@@ -8,16 +8,12 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cleancut.compose.background import over, solid_colour
-from cleancut.compose.crop import Box
-from cleancut.imaging.encode import encode, encode_mask, format_from_suffix, quantise
-from cleancut.imaging.files import write_atomic
-
 if TYPE_CHECKING:
     from PIL.Image import Image
 
     from cleancut.arrays import Alpha, Rgb
     from cleancut.backends.base import Placement
+    from cleancut.compose.crop import Box
     from cleancut.options import Format, Options
 
 WHITE = (255, 255, 255)
@@ -66,6 +62,8 @@ class Result:
         import numpy as np
         from PIL import Image
 
+        from cleancut.imaging.encode import quantise
+
         exif = b"Exif\0\0" + self.exif if self.exif else None  # as Pillow hands it on
         info = {"icc_profile": self.icc, "exif": exif, "dpi": self.dpi}
         if self.composite is not None:
@@ -82,6 +80,8 @@ class Result:
         """The matte as an 8-bit grey PIL image."""
         from PIL import Image
 
+        from cleancut.imaging.encode import quantise
+
         return Image.fromarray(quantise(self.alpha, 8))
 
     def encode(self, format: Format | None = None, *, quality: int | None = None) -> bytes:  # noqa: A002
@@ -90,6 +90,9 @@ class Result:
         Formats without transparency (jpg) show the subject on white unless a background was asked
         for. 16-bit sources stay 16 bit in PNG and TIFF.
         """
+        from cleancut.compose.background import over, solid_colour
+        from cleancut.imaging.encode import encode_mask
+
         kind = format or self.options.format or "png"
         quality = quality if quality is not None else self.options.quality
         if self.options.only_mask:
@@ -119,6 +122,9 @@ class Result:
 
         The file appears whole or not at all. Raises ``OutputNotWritable``, ``UnsupportedFormat``.
         """
+        from cleancut.imaging.files import write_atomic
+        from cleancut.imaging.formats import format_from_suffix
+
         target = Path(path)
         if target.suffix or not format:
             format = format or format_from_suffix(target)  # noqa: A001
@@ -144,6 +150,8 @@ class Result:
         }
 
     def _encode(self, rgb: Rgb, alpha: Alpha | None, kind: Format, quality: int | None) -> bytes:
+        from cleancut.imaging.encode import encode
+
         return encode(
             rgb,
             alpha,
@@ -154,3 +162,19 @@ class Result:
             exif=self.exif,
             dpi=self.dpi,
         )
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Encoded:
+    """A cutout as the bytes of a file.
+
+    ``facts`` are those of ``Result.to_dict()`` with ``cached`` added; ``timings_ms`` are those of
+    this call, whether it cut or found. ``cached`` says that the bytes came out of a cache, where
+    there are no arrays: ``result`` is None then.
+    """
+
+    data: bytes
+    format: Format
+    facts: dict[str, Any]
+    cached: bool = False
+    result: Result | None = None

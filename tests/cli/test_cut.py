@@ -239,14 +239,14 @@ def test_a_bug_on_one_picture_does_not_stop_the_others(
     photo: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     Path("b.png").write_bytes(photo.read_bytes())
-    real = Engine.cutout
+    real = Engine.encoded
 
     def broken(self: Engine, source: Any, **changes: Any) -> Any:
         if source == "b.png":
             raise RuntimeError("boom")
         return real(self, source, **changes)
 
-    monkeypatch.setattr(Engine, "cutout", broken)
+    monkeypatch.setattr(Engine, "encoded", broken)
     assert main(["cut", "b.png", "photo.png", "-o", "out/", *ECHO]) == 5
     assert [path.name for path in Path("out").iterdir()] == ["photo.cutout.png"]
     text = capsys.readouterr().err

@@ -5,8 +5,14 @@ from pathlib import Path
 import pytest
 
 from cleancut.catalog import find
-from cleancut.errors import BadOption, LicenceRefused, UnknownModel, WeightsMissing
-from cleancut.models.choose import choose
+from cleancut.errors import (
+    BadOption,
+    LicenceRefused,
+    UnknownModel,
+    WeightsCorrupt,
+    WeightsMissing,
+)
+from cleancut.models.choose import check, choose
 from cleancut.options import Options
 
 
@@ -64,3 +70,15 @@ def test_what_cannot_be_chosen_is_a_typed_error(tmp_path: Path) -> None:
         choose(Options(model="bria-rmbg", commercial_only=True))
     with pytest.raises(LicenceRefused):
         choose(Options(model=str(tmp_path / "net.onnx"), commercial_only=True))
+
+
+def test_weights_are_checked_without_loading_a_network(home: Path, tmp_path: Path) -> None:
+    check(Options(model="echo"))
+    with pytest.raises(WeightsMissing, match="isnet"):
+        check(Options(model="isnet"))
+    _lay_down(home, "u2netp")  # of the right name and size, with other bytes
+    with pytest.raises(WeightsCorrupt, match="u2netp"):
+        check(Options(model="u2netp"))
+    (tmp_path / "net.onnx").write_bytes(b"not a model" * 100)
+    with pytest.raises(WeightsCorrupt):
+        check(Options(model=str(tmp_path / "net.onnx")))

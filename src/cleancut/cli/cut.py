@@ -7,10 +7,11 @@ import json
 import os
 import sys
 import time
-from dataclasses import replace
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from cleancut.cli.cache import add_cache_flags, cache_from
 from cleancut.cli.flags import add_option_flags, options_from
 from cleancut.cli.guided import add_guidance_flags, check_guidance, guidance_for
 from cleancut.cli.main import EXIT_SOME_FAILED, as_error, report, shown
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from cleancut.catalog import ModelSpec
     from cleancut.engine import Engine
     from cleancut.options import Options
-    from cleancut.result import Result
+    from cleancut.result import Encoded
 
 EPILOG = """\
 examples:
@@ -42,6 +43,7 @@ examples:
   cleancut cut photo.jpg --trimap photo.trimap.png
   cleancut cut photo.jpg --model modnet --json
   cleancut cut *.jpg -o out/ --review-below 0.6   unsure ones also in out/review/
+  cleancut cut photo.jpg --cache off              do not look up nor keep the result
   cleancut cut photo.jpg --model my_net.onnx --recipe 'size=512 mean=0.5 std=0.5'
   cat photo.jpg | cleancut cut - > cutout.png
 """
@@ -63,6 +65,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-q", "--quiet", action="store_true", help="print errors only")
     add_guidance_flags(parser)
     add_review_flags(parser)
+    add_cache_flags(parser)
     add_option_flags(parser)
 
 
@@ -78,12 +81,24 @@ def run(args: argparse.Namespace) -> int:
     check_guidance(args, len(jobs))
     if jobs[0].target == STREAM and sys.stdout.isatty():
         raise BadOption("a picture would go to the terminal", hint="add -o FILE or > FILE")
-    engine = Engine(options)
-    asks_no_model = hasattr(args, "trimap") or hasattr(args, "mask")
-    there = any(job.source == STREAM or os.path.exists(job.source) for job in jobs)  # noqa: PTH110
-    if there and not asks_no_model:
-        ask = sys.stdin.isatty() and sys.stderr.isatty() and STREAM not in args.inputs
-        _ensure_model(engine, ask=ask and not args.pull, pull=args.pull)
+    cache = cache_from(args)
+    try:
+        engine = Engine(options, cache=cache)
+        asks_no_model = hasattr(args, "trimap") or hasattr(args, "mask")
+        there = any(job.source == STREAM or os.path.exists(job.source) for job in jobs)  # noqa: PTH110
+        if there and not asks_no_model:
+            ask = sys.stdin.isatty() and sys.stderr.isatty() and STREAM not in args.inputs
+            _ensure_model(
+                engine, ask=ask and not args.pull, pull=args.pull, light=cache is not None
+            )
+        return _cut_all(engine, jobs, args, started)
+    finally:
+        if cache is not None:
+            cache.close()
+
+
+def _cut_all(engine: Engine, jobs: Sequence[Job], args: argparse.Namespace, started: float) -> int:
+    """Cut the pictures in turn; the exit code."""
     many = len(jobs) > 1
     codes = [
         _cut_one(engine, job, args, f"{number}/{len(jobs)} " if many else "")
@@ -111,17 +126,14 @@ def _refuse_missing_background(options: Options) -> None:
 
 def _cut_one(engine: Engine, job: Job, args: argparse.Namespace, place: str) -> int:
     """Cut one picture, tell about it, and return its exit code; ``place`` is its number."""
-    from cleancut.engine import memory_errors
-
     try:
         started = time.perf_counter()
         refuse_same_file(job)
         source = sys.stdin.buffer if job.source == STREAM else job.source
-        result = engine.cutout(source, guidance=guidance_for(args, job.source))
+        made = engine.encoded(source, guidance=guidance_for(args, job.source))
         before = time.perf_counter()
-        with memory_errors():
-            _write(result, job)
-            aside = put_aside(result, job, args)
+        _write(made.data, job)
+        aside = put_aside(made.facts["confidence"], job, args)
         now = time.perf_counter()
     except BrokenPipeError:
         raise
@@ -134,29 +146,31 @@ def _cut_one(engine: Engine, job: Job, args: argparse.Namespace, place: str) -> 
             failure = {"code": error.code, "message": error.message, "hint": error.hint}
             _tell_json({"input": job.source, "error": failure}, job)
         return code
-    timings = {**result.timings, "encode": 1000 * (now - before), "total": 1000 * (now - started)}
-    _tell(replace(result, timings=timings), job, args, place, aside)
+    spent = {"write": now - before, "total": now - started}
+    made.facts["timings_ms"] |= {name: round(1000 * value, 1) for name, value in spent.items()}
+    _tell(made, job, args, place, aside)
     return 0
 
 
 def _tell(
-    result: Result, job: Job, args: argparse.Namespace, place: str, aside: Path | None
+    made: Encoded, job: Job, args: argparse.Namespace, place: str, aside: Path | None
 ) -> None:
+    facts = made.facts
     if args.json:
-        facts = {"input": job.source, "output": job.target, **result.to_dict()}
+        told = {"input": job.source, "output": job.target, **facts}
         if args.review_below is not None:
-            facts["review"] = None if aside is None else str(aside)
-        _tell_json(facts, job)
+            told["review"] = None if aside is None else str(aside)
+        _tell_json(told, job)
     elif not args.quiet:
-        seconds = result.timings["total"] / 1000
+        took = "cached" if made.cached else f"{facts['timings_ms']['total'] / 1000:.2f} s"
         source, target = _name(job.source, "stdin"), _name(job.target, "stdout")
-        print(f"{place}{source} -> {target}  ({result.model}, {seconds:.2f} s)", file=sys.stderr)
-        for note in result.notes:
+        print(f"{place}{source} -> {target}  ({facts['model']}, {took})", file=sys.stderr)
+        for note in facts["notes"]:
             code, colon, text = note.partition(": ")
-            told = shown(text if colon else note)
-            print(f"cleancut: note [{code}] {source}: {told}", file=sys.stderr)
+            said = shown(text if colon else note)
+            print(f"cleancut: note [{code}] {source}: {said}", file=sys.stderr)
         if aside is not None:
-            sure = f"confidence {result.confidence:.2f}"
+            sure = f"confidence {facts['confidence']:.2f}"
             print(
                 f"cleancut: review {source}: {sure}, copied to {shown(str(aside))}", file=sys.stderr
             )
@@ -172,9 +186,11 @@ def _name(path: str, stream: str) -> str:
     return stream if path == STREAM else shown(path)
 
 
-def _write(result: Result, job: Job) -> None:
+def _write(data: bytes, job: Job) -> None:
+    from cleancut.imaging.files import write_atomic
+
     if job.target == STREAM:
-        sys.stdout.buffer.write(result.encode())
+        sys.stdout.buffer.write(data)
         sys.stdout.buffer.flush()
         return
     target = Path(job.target)
@@ -185,29 +201,44 @@ def _write(result: Result, job: Job) -> None:
             f"the folder {target.parent} cannot be made: {error.strerror}",
             hint="choose another folder with -o",
         ) from error
-    result.save(target, format=result.options.format)
+    write_atomic(target, data)
 
 
-def _ensure_model(engine: Engine, *, ask: bool, pull: bool) -> None:
-    """See that there are models before the first picture; get them if that was asked for."""
+def _ensure_model(engine: Engine, *, ask: bool, pull: bool, light: bool) -> None:
+    """See that there are models before the first picture; get them if that was asked for.
+
+    ``light``: without loading one, since every picture may be in the cache. A backend that was
+    asked for by name is tried in any case.
+    """
+
+    def check() -> None:
+        options = engine.options
+        if light and (options.backend, options.device, options.precision) == ("auto",) * 3:
+            from cleancut.models.choose import check as check_weights
+
+            check_weights(options)
+        else:
+            engine.panel_for(options)
+
     try:
-        engine.panel_for(engine.options)
+        check()
     except WeightsMissing:
         if not pull and not (ask and _agrees(engine.options)):
             raise
         from cleancut.cli.models import pull_models
 
         # stdout may be the picture
-        failed = pull_models(_wanted(engine.options), to=sys.stderr)
+        failed = pull_models(wanted_models(engine.options), to=sys.stderr)
         try:
-            engine.panel_for(engine.options)
+            check()
         except WeightsMissing:
             if failed:
                 raise failed[-1] from None
             raise
 
 
-def _wanted(options: Options) -> list[ModelSpec]:
+def wanted_models(options: Options) -> list[ModelSpec]:
+    """The rows that ``--pull`` gets for ``options``."""
     from cleancut.catalog import default_models, find
 
     if options.model != "auto":
@@ -216,7 +247,7 @@ def _wanted(options: Options) -> list[ModelSpec]:
 
 
 def _agrees(options: Options) -> bool:
-    rows = _wanted(options)
+    rows = wanted_models(options)
     if not all(any(weight.pinned for weight in spec.weights) for spec in rows):
         return False  # nothing that could be downloaded
     size = sum(min((weight.bytes for weight in spec.weights), default=0) for spec in rows)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from cleancut import __version__
 from cleancut.catalog import ModelSpec, catalog
+from cleancut.cli.cache import summary
 from cleancut.cli.main import as_error
 
 #: Topics whose problems keep pictures from being cut.
@@ -95,6 +96,7 @@ def _folders() -> list[Line]:
         *lines,
         _folder("home", home(), "CLEANCUT_HOME", "no model can be pulled"),
         _folder("cache", cache_folder(), "CLEANCUT_CACHE", "every start compiles anew"),
+        Line("results", *summary()),
     ]
 
 

@@ -230,6 +230,14 @@ def _module(name: str) -> ModuleType:
         from cleancut.cli import cut
 
         return cut
+    if name == "batch":
+        from cleancut.cli import batch
+
+        return batch
+    if name == "cache":
+        from cleancut.cli import cache
+
+        return cache
     if name == "models":
         from cleancut.cli import models
 
@@ -249,6 +257,8 @@ def _module(name: str) -> ModuleType:
 
 COMMANDS = {
     "cut": "remove the background of pictures",
+    "batch": "remove the background of whole folders, losing nothing",
+    "cache": "show, clear or verify the results that are kept",
     "models": "list, pull, import, verify and remove models",
     "doctor": "what is installed, which backend each model runs on, what to mend",
     "demo": "pull the default models and cut out two photographs",

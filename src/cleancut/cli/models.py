@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TextIO
 
 from cleancut.catalog import ModelSpec, catalog, default_models, find, refuse_non_commercial
+from cleancut.cli import optimize
 from cleancut.cli.main import EXIT_SOME_FAILED, report
 from cleancut.errors import BadOption, CleancutError, WeightsError
 
@@ -21,6 +22,7 @@ examples:
   cleancut models pull                 the default models
   cleancut models pull u2net modnet
   cleancut models import ~/Downloads   every file whose sha256 is in the catalog
+  cleancut models optimize isnet --calibrate ~/Pictures    an int8 copy, twice as fast
   cleancut models verify
   cleancut models where
 """
@@ -53,6 +55,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     imported = action("import", "take weights from local files or folders")
     imported.add_argument("paths", nargs="+", type=Path, metavar="PATH")
     imported.add_argument("--name", help="the model the file must be")
+    optimize.add_arguments(action("optimize", optimize.HELP))
     action("verify", "hash the stored files again").add_argument("names", nargs="*")
     action("remove", "delete models from the store").add_argument("names", nargs="+")
     action("where", "folders that are searched, in order")
@@ -65,6 +68,7 @@ def run(args: argparse.Namespace) -> int:
         "info": _info,
         "pull": _pull,
         "import": _import,
+        "optimize": optimize.run,
         "verify": _verify,
         "remove": _remove,
         "where": _where,
@@ -81,7 +85,7 @@ def _list(args: argparse.Namespace) -> int:
         return 0
     cells = [
         (
-            ("* " if is_pulled(spec) else "  ") + spec.id,
+            ("* " if is_pulled(spec) else "  ") + spec.id + _int8(spec),
             _size(spec),
             spec.commercial,
             textwrap.shorten(spec.weight_licence, 34, placeholder="..."),
@@ -91,11 +95,15 @@ def _list(args: argparse.Namespace) -> int:
     ]
     print(_table(("  model", "MB", "commercial", "weights' licence", "good for"), cells))
     print("\n* on this machine. More: cleancut models info NAME; get: cleancut models pull NAME")
+    if any("int8" in row[0] for row in cells):
+        print("int8: has an int8 copy; (int8): one that is not used by default, info says why")
     print("custom: any other ONNX network runs by its path, --model FILE.onnx --recipe '...'")
     return 0
 
 
 def _info(args: argparse.Namespace) -> int:
+    from cleancut.weights.optimized import read_copy
+
     spec = find(args.name)
     facts = _facts(spec)
     if args.json:
@@ -103,12 +111,15 @@ def _info(args: argparse.Namespace) -> int:
         return 0
     for key, value in facts.items():
         shown = ", ".join(map(str, value)) if isinstance(value, list) else value
-        if shown not in ("", None):
+        if shown not in ("", None) and key != "int8":
             print(f"{key.replace('_', ' '):>15}  {shown}")
     for weight in spec.weights:
         print(f"{'file':>15}  {weight.file}, {weight.bytes / 1e6:.1f} MB, sha256 {weight.sha256}")
         for source in weight.sources:
             print(f"{'from':>15}  {source}" + (f" ({source.note})" if source.note else ""))
+    if copy := read_copy(spec):
+        print(f"{'int8 copy':>15}  {optimize.verdict(spec, copy)}")
+        print(f"{'':>15}  more: cleancut models optimize {spec.id} --show")
     return 0
 
 
@@ -204,11 +215,12 @@ def _verify(args: argparse.Namespace) -> int:
                 )
             )
         else:
-            print(f"{stored.id}: {stored.problem or 'ok'}  {stored.path}")
+            kind = " (int8 copy)" if stored.int8 else ""
+            print(f"{stored.id}{kind}: {stored.problem or 'ok'}  {stored.path}")
     if not files and not args.json:
         print("no models are stored; run: cleancut models pull")
     for stored in bad:
-        print(f"to mend it, run: cleancut models pull {stored.id}", file=sys.stderr)
+        print(f"to mend it, run: {stored.remedy}", file=sys.stderr)
     return 3 if bad else 0
 
 
@@ -236,10 +248,12 @@ def _where(args: argparse.Namespace) -> int:
 
 
 def _facts(spec: ModelSpec) -> dict[str, object]:
+    from cleancut.weights.optimized import read_copy
     from cleancut.weights.resolve import is_pulled
 
     recipe = spec.recipe
     path = is_pulled(spec)
+    copy = read_copy(spec)
     return {
         "id": spec.id,
         "title": spec.title,
@@ -254,7 +268,17 @@ def _facts(spec: ModelSpec) -> dict[str, object]:
         "input": f"{recipe.size[0]} x {recipe.size[1]} {recipe.layout}, {recipe.resize}",
         "bytes": min((weight.bytes for weight in spec.weights), default=0),
         "path": str(path) if path else None,
+        "int8": optimize.facts(spec, copy) if copy else None,
     }
+
+
+def _int8(spec: ModelSpec) -> str:
+    from cleancut.weights.optimized import read_copy
+
+    copy = read_copy(spec)
+    if copy is None:
+        return ""
+    return " (int8)" if optimize.why_not(spec, copy) else " int8"
 
 
 def _size(spec: ModelSpec) -> str:

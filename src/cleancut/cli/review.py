@@ -12,7 +12,6 @@ from cleancut.errors import BadOption, OutputNotWritable
 
 if TYPE_CHECKING:
     from cleancut.cli.targets import Job
-    from cleancut.result import Result
 
 FOLDER = "review"
 
@@ -78,14 +77,15 @@ def _aside(job: Job, args: argparse.Namespace) -> Path:
     return folder / written.name
 
 
-def put_aside(result: Result, job: Job, args: argparse.Namespace) -> Path | None:
+def put_aside(sure: float | None, job: Job, args: argparse.Namespace) -> Path | None:
     """Copy the result that was just written if it is unsure; where to, or None.
 
-    A result whose confidence is unknown, because the user said what the subject is, stays.
+    ``sure`` is its confidence. One whose confidence is unknown, because the user said what the
+    subject is, stays.
     """
     from cleancut.imaging.files import write_atomic
 
-    below, sure = args.review_below, result.confidence
+    below = args.review_below
     if below is None or sure is None or sure >= below or job.target == STREAM:
         return None
     copy = _aside(job, args)

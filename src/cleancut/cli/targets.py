@@ -86,7 +86,7 @@ def _is_folder(output: str, pictures: int) -> bool:
 
 def _format(output: str, options: Options) -> Format:
     """The format that the suffix of ``output`` and ``--format`` agree on."""
-    from cleancut.imaging.encode import format_from_suffix
+    from cleancut.imaging.formats import format_from_suffix
 
     try:
         named = format_from_suffix(output)

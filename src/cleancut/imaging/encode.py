@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import io
-import os
 from dataclasses import dataclass
-from pathlib import PurePath
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from cleancut.arrays import check_alpha, check_rgb
-from cleancut.errors import BadArray, BadOption, CleancutError, OutOfMemory, UnsupportedFormat
+from cleancut.errors import BadArray, BadOption, CleancutError, OutOfMemory
 from cleancut.imaging.files import write_atomic
+from cleancut.imaging.formats import FORMATS, Format, format_from_suffix, format_of
 from cleancut.imaging.png import Compress, Layout, write_png
 
 if TYPE_CHECKING:
@@ -30,10 +30,6 @@ __all__ = [
     "write_atomic",
 ]
 
-Format = Literal["png", "webp", "jpg", "avif", "tiff"]
-FORMATS: tuple[Format, ...] = get_args(Format)
-
-_ALIASES: dict[str, Format] = {"jpeg": "jpg", "jpe": "jpg", "jfif": "jpg", "tif": "tiff"}
 #: Longest side a format can hold.
 _MAX_SIDE = {"webp": 16383, "jpg": 65500, "avif": 65536}
 _DEFAULT_QUALITY = {"jpg": 92, "webp": 90, "avif": 80}
@@ -47,30 +43,6 @@ class _Meta:
     dpi: tuple[float, float] | None = None
 
 
-def format_of(name: str) -> Format:
-    """Format named "png", "JPEG", ".tif" ...; ``UnsupportedFormat`` for any other."""
-    plain = name.lower().removeprefix(".")
-    for format_ in FORMATS:
-        if plain == format_:
-            return format_
-    if plain in _ALIASES:
-        return _ALIASES[plain]
-    raise UnsupportedFormat(
-        f"pictures cannot be written as {name!r}", hint=f"choose one of: {', '.join(FORMATS)}"
-    )
-
-
-def format_from_suffix(path: str | os.PathLike[str]) -> Format:
-    """Format by the suffix of ``path``; ``UnsupportedFormat`` if it has none or an unknown one."""
-    suffix = PurePath(path).suffix
-    if not suffix:
-        raise UnsupportedFormat(
-            f"{os.fspath(path)!s} has no suffix that names a format",
-            hint=f"add one of: {', '.join('.' + name for name in FORMATS)}, or give --format",
-        )
-    return format_of(suffix)
-
-
 def quantise(values: NDArray[Any], bits: int) -> NDArray[Any]:
     """uint8, uint16 or float [0, 1] values of any shape as 8- or 16-bit integers, rounded."""
     wide = bits == 16
@@ -78,6 +50,10 @@ def quantise(values: NDArray[Any], bits: int) -> NDArray[Any]:
         return values.astype(np.uint16) * np.uint16(257) if wide else values
     if values.dtype == np.uint16:
         return values if wide else ((values.astype(np.uint32) + 128) // 257).astype(np.uint8)
+    if not wide and values.ndim in (2, 3) and values.dtype == np.float32:
+        # Five times as fast as numpy. OpenCV rounds halves to even numbers; a little more, up.
+        narrow: NDArray[Any] = cv2.convertScaleAbs(values, alpha=255, beta=1e-4)
+        return narrow.reshape(values.shape)
     scaled = values * np.float32(65535 if wide else 255)
     scaled += np.float32(0.5)  # and cut off: rounds half up, twice as fast as rint
     return scaled.astype(np.uint16 if wide else np.uint8)
@@ -127,10 +103,8 @@ def encode(
         colour = quantise(rgb[top:bottom], bits)
         if alpha is None:
             return colour
-        pixels = np.empty((bottom - top, width, 4), colour.dtype)
-        pixels[..., :3] = colour
-        pixels[..., 3] = quantise(alpha[top:bottom], bits)
-        return pixels
+        pixels: NDArray[Any] = cv2.cvtColor(np.ascontiguousarray(colour), cv2.COLOR_RGB2RGBA)
+        return cv2.insertChannel(quantise(alpha[top:bottom], bits), pixels, 3)
 
     layout = Layout(width, height, 3 if alpha is None else 4, bits)
     return _write(name, layout, rows, _Meta(icc, exif, dpi), quality, compress, srgb=True)

@@ -36,12 +36,15 @@ Source: TypeAlias = str | os.PathLike[str] | bytes | bytearray | memoryview | Re
 def read_bytes(source: Source) -> bytes:
     """Bytes of a path, a binary file object (from where it stands), or bytes themselves.
 
-    Raises ``InputNotFound`` (missing, a folder, not permitted), ``UnreadableImage`` (0 bytes, read
-    error), ``ImageTooLarge`` (over 2 GiB), ``BadOption`` (a text file object, another type).
+    Raises ``InputNotFound`` (missing, a folder, not permitted, an address), ``UnreadableImage``
+    (0 bytes, read error), ``ImageTooLarge`` (over 2 GiB), ``BadOption`` (a text file object,
+    another type).
     """
     if isinstance(source, bytes | bytearray | memoryview):
         data = bytes(source)
     elif isinstance(source, str | os.PathLike):
+        if isinstance(source, str):
+            _refuse_what_is_no_path(source)
         data = _read_path(Path(source))
     elif isinstance(source, Readable):
         data = _read_object(source)
@@ -53,6 +56,15 @@ def read_bytes(source: Source) -> bytes:
     if not data:
         raise UnreadableImage("the file is empty (0 bytes)", hint="copy or download it again")
     return data
+
+
+def _refuse_what_is_no_path(source: str) -> None:
+    if not source.strip():
+        raise InputNotFound("the path is empty", hint="give the name of a picture")
+    if source.lower().startswith(("http://", "https://")):
+        raise InputNotFound(
+            f"{source} is an address, not a file", hint="download the picture first"
+        )
 
 
 def _read_path(path: Path) -> bytes:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from cleancut.backends.onnxfile import read_signature
 from cleancut.catalog import (
     ModelSpec,
     auto_order,
@@ -16,7 +17,8 @@ from cleancut.catalog import (
 )
 from cleancut.errors import WeightsMissing
 from cleancut.options import Options
-from cleancut.weights.resolve import is_pulled
+from cleancut.weights.optimized import find_copy
+from cleancut.weights.resolve import is_pulled, resolve
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +52,25 @@ def choose(options: Options) -> Choice:
     if options.commercial_only:
         refuse_non_commercial(spec)
     return Choice(spec)
+
+
+def check(options: Options) -> None:
+    """See that the network that ``options`` ask for is here and sound, without loading it.
+
+    Raises what ``choose`` raises, and ``WeightsCorrupt``; where int8 is asked for, also
+    ``WeightsMissing`` for each network that may be asked and has no int8 copy.
+    """
+    choice = choose(options)
+    lead = choice.lead
+    if lead.family == "echo":
+        return
+    if options.precision == "int8":
+        for spec in (lead, choice.portrait, choice.second):
+            if spec is not None:
+                find_copy(spec, resolve(spec).sha256)
+    found = resolve(lead)
+    if found.weight is None:  # a file of the user's, with no digest to check it by
+        read_signature(found.path)
 
 
 def _choose_auto(commercial_only: bool) -> Choice:

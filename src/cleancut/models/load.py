@@ -5,13 +5,15 @@ The only place that knows families; each is imported in the branch that needs it
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from cleancut.backends import select
+from cleancut.backends.machine import fingerprint
 from cleancut.backends.onnxfile import read_signature
-from cleancut.errors import BackendUnavailable
+from cleancut.errors import BackendUnavailable, WeightsMissing
 from cleancut.weights.folders import cache_folder
+from cleancut.weights.optimized import find_copy, read_copy
 from cleancut.weights.resolve import resolve
 
 if TYPE_CHECKING:
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from cleancut.catalog import ModelSpec
     from cleancut.models.base import Model
     from cleancut.options import BackendChoice, DeviceChoice, PrecisionChoice
+    from cleancut.weights.optimized import Optimized
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,22 +80,96 @@ def sized(model: Model, side_px: int | None) -> Model:
 
 
 def open_session(spec: ModelSpec, placing: Placing) -> Session:
-    """The session of ``spec`` on the backend asked for, or on the one measured to be fastest."""
+    """The session of ``spec`` on the backend asked for, or on the one measured to be fastest.
+
+    With the precision "int8" that of its int8 copy; with "auto" too, where there is a copy that
+    was measured on this machine to be nearly as good and faster.
+    """
+    copy = int8_copy(spec, placing)
+    return open_original(spec, placing) if copy is None else open_copy(spec, placing, *copy)
+
+
+def int8_copy(spec: ModelSpec, placing: Placing) -> tuple[Path, Optimized] | None:
+    """The verified int8 copy that ``placing`` means for ``spec``, or None for the original.
+
+    Raises ``WeightsMissing`` where int8 is asked for and there is no copy of these weights,
+    ``WeightsCorrupt`` for a damaged one.
+    """
+    if placing.precision == "int8":
+        if spec.path is not None or spec.family != "saliency":
+            raise WeightsMissing(
+                f"{spec.id} has no int8 copy, and none can be made",
+                hint="leave --precision int8 out",
+            )
+        return find_copy(spec, resolve(spec).sha256)
+    if placing.precision != "auto" or spec.path is not None or not _suits(spec, placing):
+        return None
+    return find_copy(spec, resolve(spec).sha256)
+
+
+def weights_sha256(spec: ModelSpec, placing: Placing) -> str:
+    """sha256 of the weights that ``load`` would run, verified; of the int8 copy where that is it.
+
+    Raises as ``load`` does; empty for the model that has no weights.
+    """
+    if spec.family == "echo":
+        return ""
+    copy = int8_copy(spec, placing)
+    return resolve(spec).sha256 if copy is None else copy[1].sha256
+
+
+def open_original(spec: ModelSpec, placing: Placing) -> Session:
+    """As ``open_session``, never the int8 copy."""
     found = resolve(spec)
-    signature = read_signature(found.path)
-    cache = cache_folder()
-    candidates = _candidates(spec, placing, cache)
+    return _open(
+        spec, placing, found.path, found.sha256, _candidates(spec, placing, cache_folder())
+    )
+
+
+def open_copy(spec: ModelSpec, placing: Placing, path: Path, copy: Optimized) -> Session:
+    """A session of the int8 copy ``path``, for measuring it before it is in the store too."""
+    candidates = select.candidates(
+        backend=placing.backend,
+        device=placing.device,
+        precision="int8",
+        bf16_ok=spec.bf16,
+        cache_dir=cache_folder(),
+    )
+    if copy.machine == fingerprint():
+        told = f"measured: {copy.ms[1]:.0f} ms, {copy.original_ran} {copy.ms[0]:.0f} ms"
+        candidates = [replace(candidates[0], reason=told)]
+    return _open(spec, placing, path, copy.sha256, candidates)
+
+
+def _open(
+    spec: ModelSpec, placing: Placing, path: Path, sha256: str, candidates: Sequence[Placement]
+) -> Session:
+    signature = read_signature(path)
     clear = candidates[0].device == "gpu" or candidates[0].precision == "bf16"
     return select.open_best(
-        found.path,
-        key=found.sha256,
+        path,
+        key=sha256,
         candidates=candidates,
         sample=lambda: _sample(spec, signature.inputs),
         outputs=_outputs(spec, signature.outputs),
-        cache_dir=cache,
+        cache_dir=cache_folder(),
         threads=placing.threads,
         probe=placing.measure or not clear,
     )
+
+
+def _suits(spec: ModelSpec, placing: Placing) -> bool:
+    """Whether "auto" means the int8 copy: accurate, faster where this runs, of these weights."""
+    copy = read_copy(spec)
+    if copy is None or copy.refused or copy.machine != fingerprint():
+        return False
+    if copy.made_from != resolve(spec).sha256 or placing.backend == "ort":
+        return False
+    return placing.device != "gpu" and not _gpu_first(spec, placing)
+
+
+def _gpu_first(spec: ModelSpec, placing: Placing) -> bool:
+    return _candidates(spec, placing, cache_folder())[0].device == "gpu"
 
 
 def forget_choice(spec: ModelSpec) -> None:

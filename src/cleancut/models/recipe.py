@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import cv2
 import numpy as np
 
 from cleancut.arrays import full_scale
@@ -64,9 +65,9 @@ def prepare(rgb: Rgb, recipe: Recipe) -> tuple[Tensor, Window]:
     elif recipe.divide_by == "1":
         top /= 255.0
     planes = np.zeros((3, window.input_height, window.input_width), np.float32)
-    for channel in range(3):
+    for channel, plane in enumerate(cv2.split(small)):
         inside = planes[channel, : window.height, : window.width]
-        np.multiply(small[:, :, channel], np.float32(1 / (top * recipe.std[channel])), out=inside)
+        np.multiply(plane, np.float32(1 / (top * recipe.std[channel])), out=inside)
         inside -= np.float32(recipe.mean[channel] / recipe.std[channel])
     if recipe.layout == "nhwc":
         return np.ascontiguousarray(planes.transpose(1, 2, 0))[None], window

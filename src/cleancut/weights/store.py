@@ -23,18 +23,28 @@ from cleancut.weights.digest import sha256_of
 from cleancut.weights.folders import Environ, cache_folder, home, models_folder
 from cleancut.weights.lock import held
 from cleancut.weights.manifest import Manifest, manifest_path, manifest_text, read_manifest
+from cleancut.weights.optimized import Optimized, copy_path, copy_text, problem_of_copy
 from cleancut.weights.resolve import Found, candidates, check
 
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """One file in the store; ``problem`` is empty, or says what is wrong with it."""
+    """One file in the store; ``problem`` is empty, or says what is wrong with it.
+
+    ``int8`` marks the copy that was made of the weights.
+    """
 
     id: str
     path: Path
     bytes: int
     manifest: Manifest | None
     problem: str = ""
+    int8: bool = False
+
+    @property
+    def remedy(self) -> str:
+        """The command that puts a sound file in its place."""
+        return f"cleancut models {'optimize' if self.int8 else 'pull'} {self.id}"
 
 
 def installed(environ: Environ | None = None) -> list[Stored]:
@@ -50,20 +60,30 @@ def installed(environ: Environ | None = None) -> list[Stored]:
 def verify(names: Iterable[str] = (), *, environ: Environ | None = None) -> list[Stored]:
     """Hash the stored files again; each answer's ``problem`` is empty if it is sound.
 
-    Without ``names`` all files of the store. Raises ``UnknownModel`` for a wrong name and
-    ``WeightsMissing`` for a model that is not in the store.
+    Without ``names`` all files of the store, int8 copies included. Raises ``UnknownModel`` for a
+    wrong name and ``WeightsMissing`` for a model that is not in the store.
     """
     wanted = [find(name) for name in names]
     found: list[Stored] = []
     for spec in wanted or catalog().values():
         mine = [c for c in candidates(spec, environ) if c[0].kind == "store"]
-        if wanted and not mine:
+        if wanted and not mine and not copy_path(spec, environ).is_file():
             raise _not_stored(spec)
         for place, weight, path in mine:
             sound = check(place, weight, path, cache_folder(environ), rehash=True)
             problem = "" if sound else _problem(weight, path)
             found.append(Stored(spec.id, path, path.stat().st_size, read_manifest(path), problem))
+        if copy := _verify_copy(spec, environ):
+            found.append(copy)
     return found
+
+
+def _verify_copy(spec: ModelSpec, environ: Environ | None) -> Stored | None:
+    path = copy_path(spec, environ)
+    if not path.is_file():
+        return None
+    problem = problem_of_copy(spec, environ)
+    return Stored(spec.id, path, path.stat().st_size, None, problem, int8=True)
 
 
 def remove(names: Iterable[str], *, environ: Environ | None = None) -> list[Path]:
@@ -79,6 +99,24 @@ def remove(names: Iterable[str], *, environ: Environ | None = None) -> list[Path
         with disk_errors(folder), held(lock_path(spec, environ)):
             removed.extend(path for path in sorted(folder.rglob("*")) if path.is_file())
             shutil.rmtree(folder)
+    return removed
+
+
+def delete_copy(spec: ModelSpec, *, environ: Environ | None = None) -> list[Path]:
+    """Delete the int8 copy of a model and keep the model; the files deleted.
+
+    Raises ``WeightsMissing`` if there is no copy.
+    """
+    path = copy_path(spec, environ)
+    with disk_errors(path.parent), held(lock_path(spec, environ)):
+        removed = [file for file in (path, manifest_path(path)) if file.is_file()]
+        for file in removed:
+            file.unlink()
+    if not removed:
+        raise WeightsMissing(
+            f"{spec.id} has no int8 copy in the store",
+            hint=f"run: cleancut models optimize {spec.id}",
+        )
     return removed
 
 
@@ -124,6 +162,25 @@ def put(
     _sync_folder(target.parent)
     shutil.rmtree(work.parent, ignore_errors=True)
     return Found(target, digest, "store", weight)
+
+
+def put_copy(
+    spec: ModelSpec, copy: Optimized, ready: Path, *, environ: Environ | None = None
+) -> Optimized:
+    """Move the int8 copy ``ready``, which lies on the store's disk, beside its original.
+
+    To be called with the model's lock held. Whatever fails, an earlier copy stays as it is; a
+    crash between both renames leaves one that is refused as damaged.
+    """
+    target = copy_path(spec, environ)
+    text = ready.with_name(ready.name + ".json")
+    text.write_text(copy_text(copy), "utf-8")
+    for path in (ready, text):
+        _sync(path)
+    ready.replace(target)
+    text.replace(manifest_path(target))
+    _sync_folder(target.parent)
+    return copy
 
 
 def staging(spec: ModelSpec, weight: WeightFile, environ: Environ | None = None) -> Path:
