@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, Protocol, TypeAlias
 
+from cleancut.errors import CleancutError, OutputNotWritable
+
 Status = Literal["done", "failed"]
+
+_DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +22,8 @@ class Job:
     local paths or URLs; ``name`` is the target relative to the output folder, with forward
     slashes. ``version`` tells one state of the source from another (size and time of change, or an
     object store's tag), ``size`` is its bytes, None where the place does not say. ``attempts``
-    counts how often this picture was begun before and never ended.
+    counts how often this picture was begun before and never ended. ``path`` is the source's own
+    name in the tree of its input, with forward slashes.
     """
 
     id: str
@@ -27,6 +33,7 @@ class Job:
     version: str = ""
     size: int | None = None
     attempts: int = 0
+    path: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values."""
@@ -93,3 +100,17 @@ class Runner(Protocol):
         Every job drawn is answered by one ``Finished``, unless the iterator is closed before.
         """
         ...
+
+
+def error_facts(error: CleancutError) -> dict[str, str]:
+    """Code, kind, message and hint of ``error``; ``scope`` is "run" if it would hit every job."""
+    facts = {
+        "code": error.code,
+        "kind": error.kind,
+        "message": error.message,
+        "hint": error.hint,
+    }
+    cause: Any = error.__cause__
+    if isinstance(error, OutputNotWritable) and getattr(cause, "errno", None) in _DISK_ERRORS:
+        facts["scope"] = "run"
+    return facts
