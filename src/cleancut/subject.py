@@ -12,14 +12,14 @@ import numpy as np
 from cleancut.arrays import full_scale
 from cleancut.compose.background import over, solid_colour
 from cleancut.imaging.color import to_srgb
-from cleancut.imaging.resize import shrink_to, upsample_alpha
+from cleancut.imaging.resize import glimpse, shrink_to, upsample_alpha
 from cleancut.matting.confidence import Confidence, judge_matte
 from cleancut.matting.fusion import UNSURE, agreement, resized, softness
 from cleancut.matting.graphic import NOTABLY_OPEN, open_share, unmix_graphic
 from cleancut.matting.guidance import crop_for, enforce, guide
 from cleancut.matting.light import brightened, hard_light
 from cleancut.matting.refine import refine, refine_trimap
-from cleancut.matting.transparency import NOTABLE, semi_transparent_share
+from cleancut.matting.transparency import LOOK_PX, NOTABLE, semi_transparent_share
 from cleancut.panel import judge
 
 if TYPE_CHECKING:
@@ -190,11 +190,12 @@ def _closer_look(
 def _warnings(view: Rgb, alpha: Alpha, *, dark: bool) -> tuple[str, ...]:
     """Notes on light and glass that a user should check the result for."""
     notes = []
+    seen = glimpse(alpha, LOOK_PX)
     if dark:
         notes.append("hard_light: very dark, so the networks were shown a brightened copy")
-    elif (why := hard_light(view, alpha)) is not None:
+    elif (why := hard_light(view, seen)) is not None:
         notes.append(f"hard_light: {why}; check the edge")
-    share = semi_transparent_share(alpha) if alpha.max() >= 0.5 else 0.0
+    share = semi_transparent_share(seen) if seen.max() >= 0.5 else 0.0
     if share >= NOTABLE:
         notes.append(
             f"semi_transparent: {share:.0%} of the subject is see-through or undecided; check it"

@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 
 from cleancut.bench import rivals
-from cleancut.bench.pairs import Pair, find_pairs
 from cleancut.bench.peer import Peer
 from cleancut.bench.rivals import run_rembg
 from cleancut.bench.sides import Side
 from cleancut.engine import Engine
 from cleancut.errors import UnreadableImage
+from cleancut.imaging.pairs import Pair, find_pairs
 from tests.bench.scenes import two_sets
 
 CHILD = Path(rivals.__file__).with_name("child_mattes.py")

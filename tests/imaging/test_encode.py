@@ -228,3 +228,30 @@ def test_tiff_says_its_alpha_is_straight():
     data = encode(smooth(), matte(), format="tiff")
     with tifffile.TiffFile(io.BytesIO(data)) as file:
         assert [int(kind) for kind in file.pages[0].extrasamples] == [2]
+
+
+def test_fast_lossless_webp_is_lossless_and_small_is_smaller():
+    rng = np.random.default_rng(0)
+    rgb = cv2.GaussianBlur(rng.integers(0, 256, (90, 120, 3), np.uint8), (0, 0), 2)
+    alpha = np.clip(np.linspace(-0.5, 1.5, 120), 0, 1).astype(np.float32) * np.ones((90, 1), "f")
+    files = {
+        how: encode(rgb, alpha, format="webp", quality=100, compress=how)
+        for how in ("fast", "small")
+    }
+    for data in files.values():
+        back = decode(data)
+        assert (back.rgb == rgb).all()
+        assert np.abs(back.alpha - alpha).max() <= 0.5 / 255 + 1e-6
+    assert len(files["small"]) < len(files["fast"])
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (3, 700), (40, 30, 3), (8, 8, 4)])
+def test_narrow_rounding_is_to_the_nearest_and_halves_go_up(shape):
+    values = np.random.default_rng(1).random(shape).astype(np.float32)
+    found = quantise(values, 8)
+    assert found.shape == values.shape
+    assert found.dtype == np.uint8
+    assert np.abs(found - values * 255.0).max() <= 0.5 + 2e-4
+    halves = (np.arange(255, dtype=np.float32) + 0.5) / 255
+    assert (quantise(halves[None], 8)[0] == np.arange(1, 256)).all()
+    assert quantise(np.float32([[0, 1]]), 8).tolist() == [[0, 255]]

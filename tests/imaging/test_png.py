@@ -105,8 +105,9 @@ def test_the_filter_fits_the_content():
 
 def test_output_does_not_depend_on_threads(monkeypatch):
     pixels = contents("noise", (900, 700, 4), np.uint8, 3)
+    monkeypatch.setattr("cleancut.imaging.threads.cv2.getNumThreads", lambda: 3)
     many = write(pixels)
-    monkeypatch.setattr(png, "_MAX_THREADS", 1)
+    monkeypatch.setattr("cleancut.imaging.threads.cv2.getNumThreads", lambda: 1)
     assert write(pixels) == many
 
 

@@ -1,11 +1,12 @@
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import pytest
 
 from cleancut.errors import BadOption
 from cleancut.imaging.picture import Picture
-from cleancut.imaging.resize import fit, glimpse, shrink_to, upsample_alpha
+from cleancut.imaging.resize import fit, glimpse, halved, shrink_to, upsample_alpha
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
@@ -81,3 +82,34 @@ def test_a_glimpse_keeps_shape_and_statistics(side: int) -> None:
     assert small.dtype == plane.dtype
     assert abs(float(small.mean() - plane.mean())) < 0.01
     assert glimpse(plane, side) is plane
+
+
+def test_halving_is_the_mean_of_two_by_two():
+    rng = np.random.default_rng(0)
+    plane = rng.random((30, 42, 3)).astype(np.float32)
+    wanted = plane.reshape(15, 2, 21, 2, 3).mean(axis=(1, 3))
+    assert np.abs(halved(plane) - wanted).max() < 1e-6
+    assert halved(plane[:29, :41]).shape == (14, 20, 3)
+    assert (halved(plane[:29, :41]) == halved(plane)[:14, :20]).all()
+    assert halved(plane[:1], 3).shape == (1, 5, 3)
+
+
+@pytest.mark.parametrize("size", [(2000, 3000), (1999, 3001), (2001, 2503)])
+def test_large_pictures_are_shrunk_by_halves_first_to_nearly_the_same(size):
+    y, x = np.mgrid[: size[0], : size[1]]
+    picture = np.dstack([y * 255 / size[0], x * 255 / size[1], (x + y) % 256]).astype(np.uint8)
+    picture = cv2.GaussianBlur(picture, (0, 0), 3)
+    direct = cv2.resize(picture, (320, 256), interpolation=cv2.INTER_AREA)
+    found = fit(picture, 256, 320).astype(int)
+    assert np.abs(found[..., :2] - direct[..., :2]).max() <= 2
+    assert np.abs(found - direct).mean() < 2
+
+
+def test_a_glimpse_has_the_size_asked_for_and_the_same_mean():
+    rng = np.random.default_rng(0)
+    plane = cv2.GaussianBlur(rng.random((1500, 2000)).astype(np.float32), (0, 0), 9)
+    for samples in (1, 2):
+        small = glimpse(plane, 256, samples=samples)
+        assert small.shape == (192, 256)
+        assert abs(small.mean() - plane.mean()) < 0.01
+    assert glimpse(small, 256) is small

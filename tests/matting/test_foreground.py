@@ -158,3 +158,27 @@ def test_levels_say_how_alpha_will_be_stored() -> None:
     alpha = np.float32([[0.001]])
     assert clear_hidden(rgb, alpha).any()
     assert not clear_hidden(rgb, alpha, levels=255).any()
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
+def test_clearing_at_once_is_clearing_afterwards(dtype: type) -> None:
+    s = scene(hairy_alpha(460, 620))
+    rgb = (s.rgb * np.float64({1: 1, 2: 257, 4: 1 / 255}[np.dtype(dtype).itemsize])).astype(dtype)
+    afterwards = clear_hidden(estimate_foreground(rgb, s.alpha), s.alpha)
+    assert (estimate_foreground(rgb, s.alpha, clear=True) == afterwards).all()
+
+
+@pytest.mark.parametrize("tile", [64, 100_000])
+def test_tiles_leave_no_seams(tile: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    s = scene(hairy_alpha(700, 900))
+    wanted = estimate_foreground(s.rgb, s.alpha)
+    monkeypatch.setattr("cleancut.matting.foreground._TILE_PX", tile)
+    assert np.abs(estimate_foreground(s.rgb, s.alpha).astype(int) - wanted).max() <= 1
+
+
+def test_a_picture_that_is_not_worked_on_all_over_gets_the_same_colours() -> None:
+    s = scene(hairy_alpha(400, 420))
+    wide_rgb = cv2.copyMakeBorder(s.rgb, 300, 300, 300, 300, cv2.BORDER_REPLICATE)
+    wide_alpha = cv2.copyMakeBorder(s.alpha, 300, 300, 300, 300, cv2.BORDER_CONSTANT, value=(0,))
+    found = estimate_foreground(wide_rgb, wide_alpha)[300:700, 300:720]
+    assert s.error(found) < 0.25 * s.error(s.rgb)

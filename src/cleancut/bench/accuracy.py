@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 from cleancut import __version__
 from cleancut.backends.machine import cpu_limit, cpu_model
-from cleancut.bench.pairs import Pair, find_pairs, read_truth
 from cleancut.bench.rivals import Mattes, OurModel, Rival, run_rembg
 from cleancut.bench.score import Scored, Summary, Trust, Truth, figures, summary, trust
 from cleancut.bench.thumbs import Gallery
 from cleancut.engine import Engine, memory_errors
 from cleancut.errors import BadArray, BadOption, InputError, RunError, UnreadableImage
+from cleancut.imaging.pairs import Pair, find_pairs, read_truth
 from cleancut.metrics import f_curve
 from cleancut.options import Options
 from cleancut.weights.folders import cache_folder

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Protocol
 
 from cleancut.bench import peer as rembg_peer
 from cleancut.bench.measure import run_once
-from cleancut.bench.pairs import Pair, read_matte
 from cleancut.bench.sides import rembg_side
 from cleancut.catalog import find
 from cleancut.errors import InputNotFound, UnreadableImage
+from cleancut.imaging.pairs import Pair, read_matte
 from cleancut.weights.resolve import resolve
 
 if TYPE_CHECKING:

@@ -6,17 +6,17 @@ any order by any thread and put after one another; their Adler-32 sums are combi
 
 from __future__ import annotations
 
-import os
 import struct
 import zlib
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
 from isal import isal_zlib
 from numpy.typing import NDArray
+
+from cleancut.imaging.threads import each
 
 Compress = Literal["fast", "small"]
 
@@ -26,7 +26,6 @@ Rows = Callable[[int, int], NDArray[np.uint8]]
 _NONE, _SUB, _UP, _AVERAGE, _PAETH = range(5)
 _COLOUR_TYPES = {1: 0, 2: 4, 3: 2, 4: 6}
 _ADLER_BASE = 65521
-_MAX_THREADS = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,12 +95,7 @@ def write_png(
         chunk = b"".join((head, packed, struct.pack(">I", crc)))
         return chunk, isal_zlib.adler32(filtered), filtered.nbytes
 
-    workers = min(len(tops), os.cpu_count() or 1, _MAX_THREADS)
-    if workers == 1:
-        strips = [strip(top) for top in tops]
-    else:
-        with ThreadPoolExecutor(workers, thread_name_prefix="cleancut-png") as pool:
-            strips = list(pool.map(strip, tops))
+    strips = each(strip, tops)
     adler = 1
     for _, part, length in strips:
         adler = _combine_adler(adler, part, length)
@@ -161,7 +155,7 @@ def _choose(
 ) -> int:
     """Filter that makes a block from the strip's middle smallest when really compressed."""
     count = current.shape[0]
-    rows = min(count, max(4, count // 16))
+    rows = min(count, max(2, count // 32))
     start = (count - rows) // 2
     block = slice(start, start + rows)
     sizes = {}

@@ -1,7 +1,12 @@
-"""Resizing: area where it shrinks, cubic where it grows, each axis by its own rule."""
+"""Resizing: area where it shrinks, cubic where it grows, each axis by its own rule.
+
+Large pictures are halved first: the mean of 2 x 2 pixels costs a seventh of an area mean by any
+other factor, and what is left to shrink is then a quarter.
+"""
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -17,15 +22,31 @@ if TYPE_CHECKING:
     from cleancut.imaging.picture import Picture
 
 
-def fit(rgb: Rgb, height: int, width: int) -> Rgb:
+def fit(rgb: Rgb, height: int, width: int, *, spare: float = 2.0) -> Rgb:
     """(H, W, 3) -> (height, width, 3) of the same dtype; floats stay within [0, 1].
 
     Area averaging has no aliasing when shrinking, Catmull-Rom-like cubic no blockiness when
     growing; a picture that shrinks along one axis and grows along the other gets both, in that
-    order.
+    order. What halving leaves is at least ``spare`` times the size asked for.
     """
-    resized: Rgb = _resize(rgb, height, width)
+    resized: Rgb = _resize(rgb, height, width, spare)
     return resized
+
+
+def halved(plane: Any, times: int = 1) -> Any:
+    """Means of 2 x 2 pixels, ``times`` times over; a last odd row or column is cut off.
+
+    (H, W) or (H, W, C) of any type; integers are rounded at each halving. An axis of one pixel
+    stays as it is.
+    """
+    for _ in range(times):
+        height, width = (max(1, side // 2) for side in plane.shape[:2])
+        rows, columns = (
+            2 * half if 2 * half <= side else side
+            for half, side in zip((height, width), plane.shape[:2], strict=True)
+        )
+        plane = cv2.resize(plane[:rows, :columns], (width, height), interpolation=cv2.INTER_AREA)
+    return plane
 
 
 def upsample_alpha(alpha: Alpha, height: int, width: int) -> Alpha:
@@ -36,16 +57,17 @@ def upsample_alpha(alpha: Alpha, height: int, width: int) -> Alpha:
     return resized
 
 
-def glimpse(plane: Any, side_px: int) -> Any:
+def glimpse(plane: Any, side_px: int, *, samples: int = 2) -> Any:
     """A picture or matte with its longer side at most ``side_px``, for looking it over; same type.
 
-    Of large ones every k-th pixel is taken before the rest is averaged: statistics need no more,
-    and 12 megapixels cost as little as 1.
+    Of large ones every k-th pixel is taken before the rest is averaged, so that ``samples`` or more
+    are left along each side of a pixel: statistics need no more, and 12 megapixels cost as little
+    as 1.
     """
     scale = min(1.0, side_px / max(plane.shape[:2]))
     if scale == 1.0:
         return plane
-    step = max(1, int(0.5 / scale))
+    step = max(1, int(1 / (samples * scale)))
     height, width = (max(1, round(side * scale)) for side in plane.shape[:2])
     thinned = np.ascontiguousarray(plane[::step, ::step])
     return cv2.resize(thinned, (width, height), interpolation=cv2.INTER_AREA)
@@ -74,11 +96,23 @@ def shrink_to(picture: Picture, max_side: int) -> Picture:
     return replace(picture, rgb=rgb, alpha=alpha)
 
 
+def _halvings(shape: tuple[int, ...], height: int, width: int, spare: float) -> int:
+    ratio = min(shape[0] / height, shape[1] / width)
+    return max(0, int(math.log2(ratio / spare)))
+
+
+def _halved_evenly(plane: Any, times: int) -> Any:
+    """``halved``, what does not go into whole cells cut off on both sides alike."""
+    cell = 1 << times
+    top, left = (side % cell // 2 for side in plane.shape[:2])
+    return halved(plane[top:, left:], times)
+
+
 def _shrink(array: Any, height: int, width: int) -> Any:
     return cv2.resize(array, (width, height), interpolation=cv2.INTER_AREA)
 
 
-def _resize(array: NDArray[Any], height: int, width: int) -> Any:
+def _resize(array: NDArray[Any], height: int, width: int, spare: float = 2.0) -> Any:
     if height < 1 or width < 1:
         raise BadOption(f"a size of {width} x {height} pixels", hint="give at least 1 x 1")
     if array.shape[:2] == (height, width):
@@ -86,7 +120,7 @@ def _resize(array: NDArray[Any], height: int, width: int) -> Any:
     middle = (min(height, array.shape[0]), min(width, array.shape[1]))
     resized: Any = array
     if middle != array.shape[:2]:
-        resized = _shrink(resized, *middle)
+        resized = _shrink(_halved_evenly(array, _halvings(array.shape, *middle, spare)), *middle)
     if middle != (height, width):
         resized = cv2.resize(resized, (width, height), interpolation=cv2.INTER_CUBIC)
         if array.dtype == np.float32:  # cubic overshoots; integers saturate by themselves

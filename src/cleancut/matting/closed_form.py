@@ -17,7 +17,8 @@ from cleancut.arrays import check_alpha, check_rgb, full_scale
 from cleancut.errors import BadArray, BadOption
 from cleancut.matting import multigrid
 from cleancut.matting.laplacian import STENCIL, laplacian
-from cleancut.matting.upsample import colour_model, paint
+from cleancut.matting.place import Place
+from cleancut.matting.upsample import Layer, colour_model, paint
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 _MOST_UNKNOWNS = 500_000
 _MOST_PIXELS = 6_000_000
 #: A level of the pyramid with fewer unknown pixels than this is solved without a coarser one.
-_FEWEST_UNKNOWNS = 2_000
+_FEWEST_UNKNOWNS = 5_000
 #: Coarse sizes are solved this much more closely: that is cheap there, and spares fine steps.
 _COARSE_SHARE = 0.3
 #: The least pull of any pixel: where no window reaches, the first answer stays.
@@ -160,7 +161,8 @@ def _solve_level(problem: _Problem, limits: _Limits, tolerance: float) -> Soluti
         guide = np.multiply(half.rgb, np.float32(1 / full_scale(half.rgb)), dtype=np.float32)
         band = ((half.trimap > 0) & (half.trimap < 1)).astype(np.float32)
         share: Tensor = cv2.dilate(band, np.ones((3, 3), np.uint8))
-        carried = paint(alpha, problem.rgb, colour_model(guide, coarse.alpha), share)
+        model = colour_model(guide, coarse.alpha)
+        carried = paint(alpha, problem.rgb, Layer(model, share, Place(share.shape)))
         alpha = np.where(unknown, carried, alpha)
         if count > _MOST_UNKNOWNS or unknown.size > _MOST_PIXELS:
             return replace(coarse, alpha=alpha)
@@ -173,18 +175,18 @@ def _relax(problem: _Problem, alpha: Alpha, unknown: Mask, limits: _Limits) -> S
         return Solution(alpha, converged=True, iterations=0)
     weights = laplacian(problem.rgb, unknown, limits.epsilon)
     weight = np.broadcast_to(problem.weight, unknown.shape)[unknown] + _LEAST_WEIGHT
-    centre = STENCIL.index((0, 0))
-    weights[centre] += weight
-    band = multigrid.Band(weights, unknown, STENCIL)
-    right_side = weight * problem.start[unknown] - band.pull(np.where(unknown, 0, alpha))
+    weights[STENCIL.index((0, 0))] += weight
+    band = multigrid.Band(weights, unknown)
+    right_side = band.slots(weight * problem.start[unknown])
+    right_side -= band.pull(np.where(unknown, 0, alpha))
     found = multigrid.solve(
         band,
         right_side,
-        alpha[unknown],
+        band.slots(alpha[unknown]),
         tolerance=limits.tolerance,
         max_iterations=limits.max_iterations,
     )
     solved = alpha.copy()
-    solved[unknown] = np.clip(found.values, 0, 1)
+    solved[unknown] = np.clip(found.values[band.own], 0, 1)
     fine = bool(np.isfinite(found.values).all()) and found.residual <= limits.tolerance
     return Solution(solved, fine, found.iterations)

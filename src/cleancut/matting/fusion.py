@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
+from cleancut.imaging.resize import halved
+
 if TYPE_CHECKING:
     from cleancut.arrays import Alpha, Tensor
 
@@ -27,6 +29,8 @@ _TRUST = (0.98, 1.23, -1.52, 1.69)
 
 def on_grid(alpha: Alpha) -> Alpha:
     """``alpha`` (h, w) squeezed onto the square grid that agreements are measured on."""
+    while min(alpha.shape) >= 3 * _GRID:
+        alpha = halved(alpha)
     small: Tensor = cv2.resize(alpha, (_GRID, _GRID), interpolation=cv2.INTER_AREA)
     return small
 

@@ -70,13 +70,18 @@ def keep_largest(alpha: Alpha) -> Alpha:
     cores, weights = _weighed(solid, alpha)
     if weights.size < 2:
         return alpha.copy()
-    weights[0] = 0
     largest = int(weights.argmax())
-    near = _around(cores == largest, alpha)
+    main = cores == largest
+    near = _around(main, alpha)
     belongs = weights < _SATELLITE * weights[largest]
-    belongs &= _among(cores, near & solid, weights.size)
-    belongs[0], belongs[largest] = False, True
-    kept = _looked_up(belongs, cores)
+    belongs[0] = False
+    kept = main
+    if belongs.any():
+        belongs &= _among(cores, near & solid & ~main, weights.size)
+        if belongs.any():
+            belongs[largest] = True
+            kept = _looked_up(belongs, cores)
+    belongs[largest] = True
     stays = near & ~solid
     if not belongs[1:].all():
         stays &= _nearer(kept, solid & ~kept)
@@ -109,12 +114,20 @@ def fill_holes(alpha: Alpha) -> Alpha:
 
 
 def _weighed(mask: Mask, alpha: Alpha) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
-    """Labels of the parts of ``mask`` (0: none) and the sum of ``alpha`` in each."""
+    """Labels of the parts of ``mask`` (0: none) and the sum of ``alpha`` in each; 0 for none."""
     count, labels = cv2.connectedComponents(mask.view(np.uint8), connectivity=8, ltype=cv2.CV_32S)
-    sums = np.zeros(count)
-    for rows in strips(labels, _STRIP_PIXELS):
-        sums += np.bincount(labels[rows].ravel(), alpha[rows].ravel(), minlength=count)
     found: Tensor = labels
+    sums = np.zeros(count)
+    if count < 2:
+        return found, sums
+    # What is likely the largest is summed by its mask, and only the rest pixel by pixel.
+    likely = np.bincount(found[::8, ::8].ravel(), minlength=count)
+    likely[0] = -1
+    main = int(likely.argmax())
+    own = found == main
+    sums[main] = cv2.mean(alpha, mask=own.view(np.uint8))[0] * np.count_nonzero(own)
+    rest = np.flatnonzero(mask ^ own)
+    sums += np.bincount(found.reshape(-1)[rest], alpha.reshape(-1)[rest], minlength=count)
     return found, sums
 
 
@@ -127,23 +140,21 @@ def _looked_up(table: Mask, labels: Tensor) -> Mask:
 
 
 def _among(labels: Tensor, mask: Mask, count: int) -> Mask:
-    """(count,) which labels occur in ``mask``."""
+    """(count,) which labels occur in ``mask``, which holds few pixels."""
     found = np.zeros(count, np.bool_)
-    for rows in strips(labels, _STRIP_PIXELS):
-        found[labels[rows][mask[rows]]] = True
+    found[labels.reshape(-1)[np.flatnonzero(mask)]] = True
     return found
 
 
 def _around(main: Mask, alpha: Alpha) -> Mask:
-    """Where the soft pixels of ``main`` may be: joined to it, or close by."""
-    haze: Tensor
-    count, haze = cv2.connectedComponents((alpha >= _HAZE).view(np.uint8), connectivity=8)
-    joined = _among(haze, main, count)
-    joined[0] = False
+    """Where the soft pixels of ``main``, one part, may be: joined to it, or close by."""
+    haze: Tensor = cv2.connectedComponents((alpha >= _HAZE).view(np.uint8), connectivity=8)[1]
+    # It hangs together, so all of it has one label.
+    joined: Mask = haze == haze.reshape(-1)[int(main.argmax())]
     small, step = _small(main)
     close = _distance(small) * step <= max(2.0, _REACH * max(alpha.shape))
-    near: Mask = _looked_up(joined, haze) | _large(close, alpha.shape)
-    return near
+    joined |= _large(close, alpha.shape)
+    return joined
 
 
 def _nearer(one: Mask, other: Mask) -> Mask:

@@ -27,7 +27,7 @@ _WINDOW = [(y, x) for y in (-1, 0, 1) for x in (-1, 0, 1)]
 STENCIL = tuple((y, x) for y in range(-2, 3) for x in range(-2, 3))
 _ROW = {offset: row for row, offset in enumerate(STENCIL)}
 #: Windows whose weights are worked out at once: their arrays stay in the processor's cache.
-_CHUNK = 1 << 15
+_CHUNK = 1 << 13
 
 
 def laplacian(rgb: Rgb, wanted: Mask, epsilon: float) -> Vector:
@@ -46,57 +46,62 @@ def laplacian(rgb: Rgb, wanted: Mask, epsilon: float) -> Vector:
     if min(height, width) >= 3:
         touched = cv2.dilate(wanted.view(np.uint8), np.ones((3, 3), np.uint8)) > 0
         whole[1:-1, 1:-1] = touched[1:-1, 1:-1]
-    # A rim of one pixel around the plane of window numbers saves bounds checks.
-    margin = np.full((height + 2, width + 2), -1, np.intp)
+    # Windows are numbered from 1, and a rim of one pixel around their plane saves bounds checks.
+    number = np.zeros((height + 2) * (width + 2), np.intp)
     y, x = np.divmod(pixels, width)
     home = (y + 1) * (width + 2) + x + 1
     centres = np.flatnonzero(whole)
-    colours = np.ascontiguousarray(rgb).reshape(-1, 3)
+    colours: Tensor = np.ascontiguousarray(rgb.reshape(-1, 3).T)
+    scale = np.float64(1 / full_scale(rgb))
     for first in range(0, centres.size, _CHUNK):
         some = centres[first : first + _CHUNK]
         # Wanted pixels that lie in these windows: the numbers grow row by row, like the pixels.
         start = int(np.searchsorted(pixels, some[0] - width - 1))
         stop = int(np.searchsorted(pixels, some[-1] + width + 1, side="right"))
-        number = margin.reshape(-1)
         slots = (some // width + 1) * (width + 2) + some % width + 1
-        number[slots] = np.arange(some.size)
-        seats = [number[home[start:stop] - (dy * (width + 2) + dx)] for dy, dx in _WINDOW]
-        number[slots] = -1
-        places = [some + dy * width + dx for dy, dx in _WINDOW]
-        values = np.stack([colours[at].T for at in places]) * np.float64(1 / full_scale(rgb))
+        number[slots] = np.arange(1, some.size + 1)
+        seats = [
+            number.take(home[start:stop] - (dy * (width + 2) + dx), mode="clip")
+            for dy, dx in _WINDOW
+        ]
+        number[slots] = 0
+        places = np.stack([some + dy * width + dx for dy, dx in _WINDOW])
+        values: Tensor = colours.take(places, axis=1, mode="clip") * scale
         _add_windows(rows[:, start:stop], _whiten(values, epsilon), seats)
     return rows
 
 
 def _add_windows(rows: Vector, whitened: Vector, seats: list[NDArray[np.intp]]) -> None:
     """Add the weights of K windows; ``seats[i]`` names the window whose i-th pixel each row is."""
-    value = np.zeros(whitened.shape[2] + 1, np.float32)  # the last stays 0: index -1 is no window
-    part = np.empty(whitened.shape[2], np.float32)
+    value = np.zeros(whitened.shape[2] + 1, np.float32)  # the first stays 0: no window
+    inner, products = value[1:], np.empty_like(whitened[0])
     found = np.empty(rows.shape[1], np.float32)
     for i, (y0, x0) in enumerate(_WINDOW):
         for j, (y1, x1) in enumerate(_WINDOW[i:], start=i):
-            inner = value[:-1]
-            np.multiply(whitened[i, 0], whitened[j, 0], out=inner)
-            for axis in (1, 2):
-                np.multiply(whitened[i, axis], whitened[j, axis], out=part)
-                inner += part
-            inner += np.float32(1 - 9 * (i == j))
-            inner *= np.float32(-1 / 9)
-            np.take(value, seats[i], out=found, mode="wrap")
-            rows[_ROW[y1 - y0, x1 - x0]] += found
-            if i != j:
-                np.take(value, seats[j], out=found, mode="wrap")
-                rows[_ROW[y0 - y1, x0 - x1]] += found
+            np.multiply(whitened[i], whitened[j], out=products)
+            np.add.reduce(products, axis=0, out=inner)
+            if i == j:
+                inner -= 1
+            for seat, there in ((seats[i], (y1 - y0, x1 - x0)), (seats[j], (y0 - y1, x0 - x1))):
+                value.take(seat, out=found, mode="clip")
+                row = rows[_ROW[there]]
+                np.subtract(row, found, out=row)
+                if i == j:
+                    break
 
 
-def _whiten(colours: Tensor, epsilon: float) -> Vector:
-    """Colours (9, 3, K) of K windows, centred and multiplied by the inverse Cholesky factor."""
+def _whiten(colours: NDArray[np.float64], epsilon: float) -> Vector:
+    """Colours (3, 9, K) of K windows as (9, 4, K), whose products are the windows' weights.
+
+    Centred and multiplied by the inverse Cholesky factor, with a fourth colour that is 1; all by a
+    third, so that the product of two pixels is a ninth of ``1 + d_i . d_j``.
+    """
     # float64: the covariance of a nearly flat window is tiny against the colours it comes from.
-    c: NDArray[np.float64] = colours - colours.mean(axis=0)
+    c = colours - colours.mean(axis=1, keepdims=True)
     ridge = epsilon / 9
 
     def covariance(a: int, b: int) -> NDArray[np.float64]:
-        products: NDArray[np.float64] = np.einsum("ik,ik->k", c[:, a], c[:, b])
+        products: NDArray[np.float64] = np.multiply(c[a], c[b]).sum(axis=0)
         return products / 9
 
     l00 = np.sqrt(covariance(0, 0) + ridge)
@@ -104,7 +109,9 @@ def _whiten(colours: Tensor, epsilon: float) -> Vector:
     l11 = np.sqrt(np.maximum(covariance(1, 1) - l10 * l10, 0) + ridge)
     l21 = (covariance(2, 1) - l20 * l10) / l11
     l22 = np.sqrt(np.maximum(covariance(2, 2) - l20 * l20 - l21 * l21, 0) + ridge)
-    c[:, 0] /= l00
-    c[:, 1] = (c[:, 1] - l10 * c[:, 0]) / l11
-    c[:, 2] = (c[:, 2] - l20 * c[:, 0] - l21 * c[:, 1]) / l22
-    return c.astype(np.float32)
+    c[0] /= l00
+    c[1] = (c[1] - l10 * c[0]) / l11
+    c[2] = (c[2] - l20 * c[0] - l21 * c[1]) / l22
+    whitened = np.full((9, 4, colours.shape[2]), 1 / 3, np.float32)
+    np.multiply(c.transpose(1, 0, 2), 1 / 3, out=whitened[:, :3], casting="same_kind")
+    return whitened

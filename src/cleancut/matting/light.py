@@ -41,8 +41,8 @@ def brightened(rgb: Rgb) -> Rgb | None:
     Stretched so that its brightest half per cent is full, then a gamma curve. The same type.
     """
     small = _small(rgb)
-    luma = small.mean(axis=2)
-    low, dark, high = (float(np.quantile(luma, share)) for share in (0.005, 0.95, 0.995))
+    luma = _luma(small)
+    low, dark, high = (float(level) for level in np.quantile(luma, (0.005, 0.95, 0.995)))
     if dark >= _DARK or high - low < _FLAT:
         return None
     peak = small.max(axis=2)
@@ -68,14 +68,17 @@ def hard_light(rgb: Rgb, alpha: Alpha) -> str | None:
     matte: Tensor = glimpse(alpha, _SIDE_PX)
     if matte.shape != small.shape[:2]:
         matte = cv2.resize(matte, (small.shape[1], small.shape[0]), interpolation=cv2.INTER_AREA)
-    inside, outside = small[matte > 0.5], small[matte < 0.1]
-    if len(inside) < 20:
+    inside, outside = matte > 0.5, matte < 0.1
+    count = int(np.count_nonzero(inside))
+    if count < 20:
         return None
-    if float(np.mean(inside.min(axis=1) >= _BLOWN)) > _BLOWN_SHARE:
+    least = cv2.min(cv2.min(small[..., 0], small[..., 1]), small[..., 2])
+    if np.count_nonzero(inside & (least >= _BLOWN)) > _BLOWN_SHARE * count:
         return "much of the subject is blown out"
-    if len(outside) < 20:
+    if np.count_nonzero(outside) < 20:
         return None
-    subject, glare = inside.mean(axis=1), float(np.median(outside.mean(axis=1)))
+    luma = _luma(small)
+    subject, glare = luma[inside], float(np.median(luma[outside]))
     lit = float(np.mean(subject >= _LIT)) >= _LIT_SHARE
     if float(np.median(subject)) < _SHADE and not lit and glare > _GLARE:
         return "the subject stands dark against the light"
@@ -83,5 +86,11 @@ def hard_light(rgb: Rgb, alpha: Alpha) -> str | None:
 
 
 def _small(rgb: Rgb) -> Tensor:
-    small: Tensor = glimpse(rgb, _SIDE_PX).astype(np.float32)
+    small: Tensor = glimpse(rgb, _SIDE_PX, samples=1).astype(np.float32)
     return small / np.float32(full_scale(rgb))
+
+
+def _luma(small: Tensor) -> Tensor:
+    """Mean of the three colours, (h, w)."""
+    mean: Tensor = cv2.transform(small, np.full((1, 3), 1 / 3, np.float32))
+    return mean.reshape(small.shape[:2])

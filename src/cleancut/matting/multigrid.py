@@ -12,6 +12,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import cv2
 import numpy as np
 
 if TYPE_CHECKING:
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
 
     Vector = NDArray[np.float32]
     Mask = NDArray[np.bool_]
-    Offsets = tuple[tuple[int, int], ...]
 
 #: With fewer unknowns than this a level is inverted.
 _FEWEST = 60
@@ -27,61 +27,111 @@ _FEWEST = 60
 _DAMPING = np.float32(0.6)
 #: Piecewise constant corrections are too small: their energy at the steps is overstated.
 _OVERSHOOT = np.float32(1.0)
-_NINE: Offsets = tuple((y, x) for y in (-1, 0, 1) for x in (-1, 0, 1))
+#: By reach of the stencil and by a pixel's place in its cell (0 or 1): which runs of neighbours lie
+#: in the cell before it, in its own and in the one after.
+_JOINED = {
+    (2, 0): ((0, 2), (2, 4), (4, 5)),
+    (2, 1): ((0, 1), (1, 3), (3, 5)),
+    (1, 0): ((0, 1), (1, 3), None),
+    (1, 1): (None, (0, 2), (2, 3)),
+}
 
 
 class Band:
     """A symmetric matrix over the pixels of a mask: one weight for each neighbour and pixel.
 
-    ``weights`` is (len(offsets), N), in the order of ``np.flatnonzero(mask)``; what it holds for
-    neighbours outside the mask is not part of the matrix.
+    ``weights`` is (K * K, N), in the order of ``np.flatnonzero(mask)``, for the K x K neighbours
+    row by row; what it holds for neighbours outside the mask is not part of the matrix.
+
+    Inside, values lie in *slots*: those of the mask's pixels, and of pixels beside them in their
+    row, which stay zero. So the neighbours in a pixel's own row lie beside it, and those of another
+    row are found by a single look-up for all of them.
     """
 
-    def __init__(self, weights: Vector, mask: Mask, offsets: Offsets) -> None:
-        rim = max(max(y, x) for y, x in offsets)
+    def __init__(self, weights: Vector, mask: Mask) -> None:
+        size = math.isqrt(weights.shape[0])
+        rim = size // 2
         height, width = mask.shape
-        self.weights, self.mask, self.offsets = weights, mask, offsets
-        self.centre = offsets.index((0, 0))
-        self._rim = rim
-        self._plane = np.zeros((height + 2 * rim) * (width + 2 * rim), np.float32)
+        self.mask, self.rim = mask, rim
         stride = width + 2 * rim
-        y, x = np.divmod(np.flatnonzero(mask), width)
-        self._pixels = y * stride + x  # places from the corner of the rim
-        self._shifted = [self._plane[(rim + dy) * stride + rim + dx :] for dy, dx in offsets]
-        self._found = np.empty(self._pixels.size, np.float32)
-        self.inverse_diagonal = 1 / np.maximum(weights[self.centre], np.float32(1e-12))
+        wide = np.zeros((height + 2 * rim, stride), np.uint8)
+        wide[rim:-rim, rim:-rim] = mask
+        kept = cv2.dilate(wide, np.ones((1, size), np.uint8))
+        places = np.flatnonzero(kept)
+        # The first slot lies beside a pixel, so it is always zero: there what is nowhere is found.
+        number = np.zeros(wide.size, np.intp)
+        number[places] = np.arange(places.size)
+        #: Slots of the mask's pixels.
+        self.own = np.flatnonzero(wide.reshape(-1)[places])
+        self.count = places.size
+        self._rows = [number.take(places + dy * stride, mode="clip") for dy in range(-rim, rim + 1)]
+        self._weights = np.zeros((size, size, places.size), np.float32)
+        self._weights.reshape(size * size, -1)[:, self.own] = weights
+        self._seen = np.zeros((size, places.size + 2 * rim), np.float32)
+        step = self._seen.strides
+        self._windows = np.lib.stride_tricks.as_strided(
+            self._seen, (size, size, places.size), (step[0], step[1], step[1]), writeable=False
+        )
+        self._products = np.empty_like(self._weights)
+        self._places, self._stride = places, stride
+        diagonal = np.maximum(self._weights[rim, rim], np.float32(1e-12))
+        self.inverse_diagonal = np.where(self._weights[rim, rim] == 0, 0, 1 / diagonal)
+
+    def slots(self, values: Vector) -> Vector:
+        """Values of the mask's pixels (N,) as slots."""
+        spread: Vector = np.zeros(self.count, np.float32)
+        spread[self.own] = values
+        return spread
 
     def times(self, vector: Vector) -> Vector:
-        """Matrix times ``vector`` (N,)."""
-        self._shifted[self.centre][self._pixels] = vector
-        total: Vector = self.weights[self.centre] * vector
-        for row, values in enumerate(self._shifted):
-            if row != self.centre:
-                values.take(self._pixels, out=self._found, mode="clip")
-                np.multiply(self._found, self.weights[row], out=self._found)
-                total += self._found
-        return total
+        """Matrix times ``vector``, both slots."""
+        self._look(vector)
+        return self._summed()
 
     def pull(self, plane: Vector) -> Vector:
-        """What the values outside the mask add: the weights times ``plane`` (H, W), (N,)."""
-        rim = self._rim
-        whole = self._plane.reshape(plane.shape[0] + 2 * rim, -1)
-        whole[rim:-rim, rim:-rim] = plane
-        total = self.times(np.zeros(self._pixels.size, np.float32))
-        whole[:] = 0
-        return total
+        """What the values outside the mask add, as slots: the weights times ``plane`` (H, W).
+
+        ``plane`` is zero inside the mask.
+        """
+        rim = self.rim
+        wide = np.pad(plane, rim).reshape(-1)
+        for row in range(2 * rim + 1):
+            inner = self._seen[row, rim:-rim]
+            wide.take(self._places + (row - rim) * self._stride, out=inner, mode="clip")
+        return self._summed()
 
     def inner_weights(self) -> Vector:
-        """The weights with zero for neighbours outside the mask."""
-        self._shifted[self.centre][self._pixels] = 1
-        inside = np.stack([np.take(v, self._pixels, mode="clip") for v in self._shifted])
-        return inside * self.weights
+        """The weights as (K, K, slots), with zero for neighbours outside the mask."""
+        ones = np.zeros(self.count, np.float32)
+        ones[self.own] = 1
+        self._look(ones)
+        inner: Vector = self._weights * self._windows
+        return inner
+
+    def neighbours(self, dy: int, dx: int) -> NDArray[np.intp]:
+        """Slots of the neighbours of the mask's pixels; 0, which is always zero, where none is."""
+        beside: NDArray[np.intp] = self.own + dx
+        return beside if dy == 0 else self._rows[self.rim + dy][beside]
+
+    def _summed(self) -> Vector:
+        """Weights times what was looked up, summed: four times as fast as ``einsum``."""
+        np.multiply(self._weights, self._windows, out=self._products)
+        total: Vector = np.add.reduce(self._products.reshape(-1, self.count), axis=0)
+        return total
+
+    def _look(self, vector: Vector) -> None:
+        for row, slots in enumerate(self._rows):
+            inner = self._seen[row, self.rim : -self.rim]
+            if row == self.rim:
+                inner[:] = vector
+            else:
+                vector.take(slots, out=inner, mode="clip")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Level:
     band: Band
-    parents: NDArray[np.intp]  # the coarse unknown that each fine one belongs to
+    parents: NDArray[np.intp]  # the coarse slot that each fine one belongs to
     coarse: int
 
 
@@ -90,14 +140,14 @@ class Multigrid:
 
     def __init__(self, band: Band) -> None:
         self._levels: list[_Level] = []
-        while band.weights.shape[1] > _FEWEST and len(self._levels) < 16:
+        while band.own.size > _FEWEST and len(self._levels) < 16:
             level, band = _coarsen(band)
             self._levels.append(level)
         self._last = band
-        self._inverse = _inverse(band) if band.weights.shape[1] <= 4 * _FEWEST else None
+        self._inverse = _inverse(band) if band.own.size <= 4 * _FEWEST else None
 
     def __call__(self, rest: Vector) -> Vector:
-        """The correction (N,) for a residual ``rest`` (N,)."""
+        """The correction for a residual ``rest``, both slots."""
         return self._cycle(rest, 0)
 
     def _cycle(self, rest: Vector, depth: int) -> Vector:
@@ -105,15 +155,17 @@ class Multigrid:
             if self._inverse is None:
                 rough: Vector = self._last.inverse_diagonal * rest
                 return rough
-            exact: Vector = np.einsum("ij,j->i", self._inverse, rest)  # see _inner
-            return exact
+            own = self._last.own
+            return self._last.slots(np.einsum("ij,j->i", self._inverse, rest[own]))  # see _inner
         level = self._levels[depth]
         smooth = _DAMPING * level.band.inverse_diagonal
         x: Vector = smooth * rest
         left = rest - level.band.times(x)
         summed = np.bincount(level.parents, left, level.coarse).astype(np.float32)
-        x += _OVERSHOOT * self._cycle(summed, depth + 1)[level.parents]
-        x += smooth * (rest - level.band.times(x))
+        x += _OVERSHOOT * self._cycle(summed, depth + 1).take(level.parents, mode="clip")
+        np.subtract(rest, level.band.times(x), out=left)
+        left *= smooth
+        x += left
         return x
 
 
@@ -125,32 +177,39 @@ def _coarsen(band: Band) -> tuple[_Level, Band]:
     coarse_mask = np.zeros(rows * columns, bool)
     coarse_mask[cell] = True
     number = np.cumsum(coarse_mask) - 1
-    parents = number[cell]
-    count = int(np.count_nonzero(coarse_mask))
-    weights = np.zeros((9, count), np.float32)
+    weights = np.zeros((3, 3, int(np.count_nonzero(coarse_mask))), np.float32)
     inner = band.inner_weights()
-    parity = 2 * (y % 2) + x % 2
-    # Pixels of one parity belong to different cells, so that sums can be assigned.
-    for kind in range(4):
-        own = np.flatnonzero(parity == kind)
-        into = parents[own]
-        for row, (dy, dx) in enumerate(band.offsets):
-            slot = _NINE.index(((kind // 2 + dy) // 2, (kind % 2 + dx) // 2))
-            weights[slot, into] += inner[row][own]
-    coarse = Band(weights, coarse_mask.reshape(rows, columns), _NINE)
-    return _Level(band, parents, count), coarse
+    # The fine pixels of each cell, by their place in it; the first slot is zero.
+    fine = np.zeros((2, 2, weights.shape[2]), np.intp)
+    fine[y % 2, x % 2, number[cell]] = band.own
+    for down in range(2):
+        for across in range(2):
+            part = inner.take(fine[down, across], axis=2, mode="clip")
+            for row, rows_of in enumerate(_JOINED[band.rim, down]):
+                if rows_of is None:
+                    continue
+                lines = np.add.reduce(part[slice(*rows_of)], axis=0)
+                for column, columns_of in enumerate(_JOINED[band.rim, across]):
+                    if columns_of is not None:
+                        sums = weights[row, column]
+                        np.add(sums, lines[slice(*columns_of)].sum(axis=0), out=sums)
+    coarse = Band(weights.reshape(9, -1), coarse_mask.reshape(rows, columns))
+    parents = np.zeros(band.count, np.intp)
+    parents[band.own] = coarse.own[number[cell]]
+    return _Level(band, parents, coarse.count), coarse
 
 
 def _inverse(band: Band) -> Vector | None:
-    size, width = band.weights.shape[1], band.mask.shape[1] + 4
+    size = band.own.size
+    inner = band.inner_weights()
     # The last row and column take what is outside the mask.
-    number = np.full(np.add(band.mask.shape, 4), size)
-    number[2:-2, 2:-2][band.mask] = np.arange(size)
-    flat = number.reshape(-1)
-    home = np.flatnonzero(flat < size)
+    number = np.full(band.count, size)
+    number[band.own] = np.arange(size)
     matrix = np.zeros((size + 1, size + 1))
-    for row, (dy, dx) in enumerate(band.offsets):
-        matrix[np.arange(size), flat[home + dy * width + dx]] = band.weights[row]
+    for dy in range(-band.rim, band.rim + 1):
+        for dx in range(-band.rim, band.rim + 1):
+            other = number[band.neighbours(dy, dx)]
+            matrix[np.arange(size), other] = inner[band.rim + dy, band.rim + dx, band.own]
     matrix = (matrix + matrix.T)[:size, :size] / 2
     matrix[np.diag_indices(size)] *= 1 + 1e-6
     try:
@@ -162,7 +221,7 @@ def _inverse(band: Band) -> Vector | None:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Found:
-    """``values`` (N,), their ``residual`` by the norm of the right side, how long they took."""
+    """``values`` as slots, their ``residual`` by the norm of the right side, how long they took."""
 
     values: Vector
     residual: float
@@ -180,7 +239,7 @@ def _norm(a: Vector) -> float:
 def solve(
     band: Band, right_side: Vector, start: Vector, *, tolerance: float, max_iterations: int
 ) -> Found:
-    """Solve ``band x = right_side`` with conjugate gradients from ``start``.
+    """Solve ``band x = right_side`` with conjugate gradients from ``start``, all of them slots.
 
     Stops when the residual is ``tolerance`` times the norm of ``right_side``, after
     ``max_iterations``, or when rounding has used up what float32 can resolve.

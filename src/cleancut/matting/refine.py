@@ -16,13 +16,16 @@ import numpy as np
 
 from cleancut.arrays import check_alpha, check_rgb, full_scale
 from cleancut.errors import BadArray, BadOption
-from cleancut.imaging.resize import upsample_alpha
+from cleancut.imaging.resize import fit, upsample_alpha
 from cleancut.matting import closed_form
+from cleancut.matting.place import Work
 from cleancut.matting.trimap import SURE, UNKNOWN, from_doubt
-from cleancut.matting.upsample import colour_model, paint
+from cleancut.matting.upsample import Layer, colour_model, paint, paint_over
 
 if TYPE_CHECKING:
     from cleancut.arrays import Alpha, Rgb, Tensor
+
+    Part = tuple[slice, slice]
 
 Level = Literal["off", "fast", "best"]
 
@@ -31,14 +34,16 @@ Level = Literal["off", "fast", "best"]
 class _Pass:
     """One solve: in a picture of ``work_px`` pixels, with a band of ``reach`` pixels around doubt.
 
-    ``weight`` is the pull to the matte before it where that is sure.
+    ``weight`` is the pull to the matte before it where that is sure. ``tolerance`` is a matter of
+    accuracy as much as of time: of a matte that is mostly doubt the last steps towards the exact
+    solution lose more than they gain.
     """
 
     work_px: int
     reach: int
     weight: float
     epsilon: float = 1e-6
-    tolerance: float = 2e-3
+    tolerance: float = 6e-3
     max_iterations: int = 150
 
 
@@ -46,12 +51,12 @@ class _Pass:
 #: matte is first solved small, where the certain pixels reach across wide doubt in few steps.
 _PASSES: dict[tuple[str, bool], tuple[_Pass, ...]] = {
     ("fast", False): (_Pass(100_000, reach=1, weight=0.01),),
-    ("fast", True): (_Pass(150_000, reach=1, weight=0.05, epsilon=1e-7),),
+    ("fast", True): (_Pass(150_000, reach=1, weight=0.05, epsilon=1e-7, tolerance=2e-3),),
     ("best", False): (
         _Pass(100_000, reach=1, weight=0.005),
         _Pass(250_000, reach=2, weight=0.1, epsilon=1e-7),
     ),
-    ("best", True): (_Pass(400_000, reach=1, weight=0.1, epsilon=1e-7),),
+    ("best", True): (_Pass(400_000, reach=1, weight=0.1, epsilon=1e-7, tolerance=2e-3),),
 }
 #: The subject is cut out with at least this much around it before it is solved.
 _SURROUNDINGS_PX = 16
@@ -97,38 +102,45 @@ def refine(
     check_rgb(rgb)
     check_alpha(small, "matte")
     height, width = rgb.shape[:2]
-    plain = upsample_alpha(small, height, width)
-    if level == "off":
-        return Refined(plain)
-    if (level, sharp) not in _PASSES:
+    if level != "off" and (level, sharp) not in _PASSES:
         raise BadOption(f"refine: {level!r} is not a choice", hint="one of: off, fast, best")
-    if unsure is not None:
-        unsure = upsample_alpha(check_alpha(unsure, "unsure"), height, width)
-    box = _subject(plain, unsure)
+    box = None
+    if level != "off":
+        if unsure is not None:
+            unsure = upsample_alpha(check_alpha(unsure, "unsure"), *small.shape)
+        box = _subject(small, unsure, height, width)
     if box is None:
-        return Refined(plain)
-    doubt = None if unsure is None else unsure[box]
-    alpha = _without_haze(plain)
-    part, note = _solve(rgb[box], plain[box], alpha[box], doubt, _PASSES[level, sharp])
-    if part is None:
-        return Refined(plain, (note,) if note else ())
-    alpha[box] = part
+        return Refined(upsample_alpha(small, height, width))
+    layer, note = _solve(rgb, small, box, unsure, _PASSES[level, sharp])
+    if layer is None:
+        return Refined(upsample_alpha(small, height, width), (note,) if note else ())
+    alpha = upsample_alpha(_without_haze(small), height, width)
+    paint_over(alpha, rgb, layer)
     return Refined(alpha)
 
 
-def _subject(alpha: Alpha, unsure: Alpha | None) -> tuple[slice, slice] | None:
-    """Where there may be subject, with some of its surroundings; None where there is none."""
+def _subject(alpha: Alpha, unsure: Alpha | None, height: int, width: int) -> Part | None:
+    """Where in the picture there may be subject, with some of its surroundings; None: nowhere.
+
+    Both planes are small, the answer is in pixels of the picture.
+    """
     there = alpha >= SURE
     if unsure is not None:
         there |= unsure >= SURE
-    rows, columns = np.flatnonzero(there.any(axis=1)), np.flatnonzero(there.any(axis=0))
-    if rows.size == 0:
+    if not there.any():
         return None
-    more = _SURROUNDINGS_PX + max(np.ptp(rows), np.ptp(columns)) // 16
-    return np.s_[
-        max(rows[0] - more, 0) : rows[-1] + more + 1,
-        max(columns[0] - more, 0) : columns[-1] + more + 1,
-    ]
+    spans = []
+    for axis, size in ((0, height), (1, width)):
+        seen = np.flatnonzero(there.any(axis=1 - axis))
+        step = size / alpha.shape[axis]
+        # Cubic interpolation carries a little of it one pixel further.
+        spans.append((math.floor((seen[0] - 1) * step), math.ceil((seen[-1] + 2) * step)))
+    more = _SURROUNDINGS_PX + max(stop - start for start, stop in spans) // 16
+    rows, columns = (
+        slice(max(start - more, 0), min(stop + more, size))
+        for (start, stop), size in zip(spans, (height, width), strict=True)
+    )
+    return rows, columns
 
 
 def _without_haze(alpha: Alpha) -> Alpha:
@@ -139,22 +151,21 @@ def _without_haze(alpha: Alpha) -> Alpha:
 
 
 def _solve(
-    rgb: Rgb, plain: Alpha, clear: Alpha, unsure: Alpha | None, passes: tuple[_Pass, ...]
-) -> tuple[Alpha | None, str]:
-    """Refine a picture in several passes, over ``clear``; the matte, and what went wrong.
+    rgb: Rgb, small: Alpha, box: Part, unsure: Alpha | None, passes: tuple[_Pass, ...]
+) -> tuple[Layer | None, str]:
+    """Solve what lies in ``box`` in several passes; what is to be painted, and what went wrong.
 
     None where there is no band to solve, or it could not be.
     """
-    model: Tensor | None = None
-    share = np.zeros((1, 1), np.float32)
+    layer: Layer | None = None
     for step in passes:
-        rows, columns = _work_size(plain.shape[0], plain.shape[1], step.work_px)
-        guide = _shrunk(rgb, rows, columns)
-        matte, doubt = upsample_alpha(plain, rows, columns), None
-        if model is not None:
-            matte = paint(matte, guide, model, share)
+        work = Work.at(step.work_px, box, rgb.shape)
+        guide = _shrunk(rgb[work.box], *work.shape)
+        matte, doubt = work.look(small), None
+        if layer is not None:
+            matte = paint(matte, guide, layer, work.place)
         elif unsure is not None:
-            doubt = upsample_alpha(unsure, rows, columns)
+            doubt = work.look(unsure)
         trimap = from_doubt(matte, doubt=doubt, reach=step.reach)
         band = trimap == UNKNOWN
         if not band.any():
@@ -173,10 +184,11 @@ def _solve(
         )
         if not found.converged:
             return None, _GAVE_UP
-        touched = cv2.dilate(band.astype(np.float32), np.ones((3, 3), np.uint8))
-        share = np.maximum(touched, np.ceil(upsample_alpha(share, rows, columns)))
-        model = colour_model(guide, found.alpha)
-    return (None if model is None else paint(clear, rgb, model, share)), ""
+        share: Tensor = cv2.dilate(band.astype(np.float32), np.ones((3, 3), np.uint8))
+        if layer is not None:
+            share = np.maximum(share, np.ceil(layer.share_at(work.shape, work.place)))
+        layer = Layer(colour_model(guide, found.alpha), share, work.place)
+    return layer, ""
 
 
 def _pull(matte: Alpha, doubt: Alpha | None, most: float) -> Alpha:
@@ -231,8 +243,9 @@ def refine_trimap(rgb: Rgb, trimap: Alpha, *, level: Level, guess: Alpha | None 
         return Refined(plain, (*notes, _GAVE_UP))
     alpha = found.alpha
     if alpha.shape != trimap.shape:
-        share = np.ones((1, 1), np.float32)
-        alpha = np.where(unknown, paint(plain, rgb, colour_model(small, alpha), share), trimap)
+        alpha = np.where(
+            unknown, paint(plain, rgb, Layer.over_all(colour_model(small, alpha))), trimap
+        )
     return Refined(alpha, notes)
 
 
@@ -243,5 +256,5 @@ def _work_size(height: int, width: int, pixels: int) -> tuple[int, int]:
 
 def _shrunk(rgb: Rgb, rows: int, columns: int) -> Tensor:
     """The picture at the size it is solved at, float32 in 0..1."""
-    small = cv2.resize(rgb, (columns, rows), interpolation=cv2.INTER_AREA)
+    small = fit(rgb, rows, columns, spare=1.5)
     return np.multiply(small, np.float32(1 / full_scale(rgb)), dtype=np.float32)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 #: Levels between which a pixel is neither subject nor background.
 _LOW, _HIGH = 0.15, 0.85
 #: Regions are looked for in a matte of this longest side; narrower ones than this are edges.
-_SIDE_PX = 512
+LOOK_PX = 512
 _EDGE_PX = 12
 #: From this share of the subject on it is worth telling.
 NOTABLE = 0.03
@@ -27,9 +27,9 @@ def semi_transparent_share(alpha: Alpha) -> float:
     Hair and blurred edges do not count: a region must be wider than a fortieth of the picture's
     longest side.
     """
-    small: Tensor = glimpse(alpha, _SIDE_PX)
+    small: Tensor = glimpse(alpha, LOOK_PX)
     half = ((small > _LOW) & (small < _HIGH)).astype(np.uint8)
-    radius = max(1, round(_EDGE_PX / 2 * max(small.shape) / _SIDE_PX))
+    radius = max(1, round(_EDGE_PX / 2 * max(small.shape) / LOOK_PX))
     disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1, 2 * radius + 1))
     wide = cv2.morphologyEx(half, cv2.MORPH_OPEN, disc)
     return float(wide.sum() / max(int(np.count_nonzero(small > _LOW)), 1))

@@ -8,14 +8,16 @@ small, stays the small matte's (back-projection in one step).
 
 from __future__ import annotations
 
-import os
-from concurrent.futures import ThreadPoolExecutor
+import math
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
 
 from cleancut.arrays import full_scale
+from cleancut.imaging.threads import each
+from cleancut.matting.place import Place
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -23,11 +25,12 @@ if TYPE_CHECKING:
     from cleancut.arrays import Alpha, Rgb, Tensor
 
     Planes = NDArray[np.float32]
+    Part = tuple[slice, slice]
 
 #: Colours closer together than this (0..1, squared) are taken for one colour.
 _EPSILON = 1e-4
 #: Side of the tiles that are upsampled at once.
-_TILE_PX = 256
+_TILE_PX = 128
 
 
 def colour_model(
@@ -69,59 +72,99 @@ def colour_model(
     return merged
 
 
-def paint(base: Alpha, rgb: Rgb, model: Tensor, share: Alpha) -> Alpha:
-    """``base`` (H, W) with the model's alpha blended in where ``share`` says; a new array.
+@dataclass(frozen=True, slots=True, eq=False)
+class Layer:
+    """A small picture's colour model, and where it belongs.
 
-    ``model`` (h, w, 4) is that of ``colour_model``, ``share`` (h, w) in 0..1 is how much of it is
-    wanted; both are stretched over the picture. Works in tiles, and only where ``share`` is not 0.
+    ``model`` (h, w, 4) is that of ``colour_model``, ``share`` (h, w), or one value for all of it,
+    how much of it is wanted (0..1).
+    """
+
+    model: Tensor
+    share: Alpha
+    place: Place
+
+    @classmethod
+    def over_all(cls, model: Tensor) -> Layer:
+        """All of ``model`` over all of a picture."""
+        return cls(model, np.ones((1, 1), np.float32), Place(model.shape[:2]))
+
+    def share_at(self, shape: tuple[int, int], place: Place) -> Alpha:
+        """``share`` as seen from another division of the picture, ``shape`` (rows, columns)."""
+        inner = slice(0, shape[0]), slice(0, shape[1])
+        cells, matrix = _cells(self, inner, place)
+        return _stretched(self.share[cells], matrix, shape)
+
+
+def paint(base: Alpha, rgb: Rgb, layer: Layer, place: Place | None = None) -> Alpha:
+    """``base`` (H, W) with the layer's alpha blended in where its share says; a new array.
+
+    ``rgb`` (H, W, 3) are the colours that its model is asked about. ``place`` says which part of
+    the picture these are, all of it if None. Works in tiles, and only where the share is not 0.
     """
     out = base.copy()
-    height, width = base.shape
-    scale = np.float32(1 / full_scale(rgb))
-    tiles = [
-        (top, left) for top in range(0, height, _TILE_PX) for left in range(0, width, _TILE_PX)
-    ]
-
-    def tile(corner: tuple[int, int]) -> None:
-        top, left = corner
-        inner = np.s_[top : min(top + _TILE_PX, height), left : min(left + _TILE_PX, width)]
-        part = _stretched(share, inner, base.shape)
-        if not part.any():
-            return
-        slopes = _stretched(model, inner, base.shape)
-        colours = np.multiply(rgb[inner], scale, dtype=np.float32)
-        found = cv2.transform(slopes[..., :3] * colours, np.ones((1, 3), np.float32))
-        found = np.clip(found.reshape(part.shape) + slopes[..., 3], 0, 1)
-        out[inner] += part * (found - out[inner])
-
-    with ThreadPoolExecutor(min(os.cpu_count() or 1, 4)) as pool:
-        list(pool.map(tile, tiles))
+    paint_over(out, rgb, layer, place)
     return out
 
 
-def _stretched(image: Tensor, inner: tuple[slice, slice], size: tuple[int, int]) -> Tensor:
-    """The ``inner`` part of ``image`` stretched to ``size``, bilinear; reads only what it needs."""
-    rows, columns = inner
-    steps = image.shape[0] / size[0], image.shape[1] / size[1]
-    high, wide = rows.stop - rows.start, columns.stop - columns.start
-    # Pixel centres: (i + 0.5) * step - 0.5.
-    matrix = np.array(
-        [
-            [steps[1], 0, (columns.start + 0.5) * steps[1] - 0.5],
-            [0, steps[0], (rows.start + 0.5) * steps[0] - 0.5],
-        ]
-    )
-    first_y = max(0, int(np.floor(matrix[1, 2])) - 1)
-    first_x = max(0, int(np.floor(matrix[0, 2])) - 1)
-    last_y = min(image.shape[0], int(np.ceil(rows.stop * steps[0])) + 2)
-    last_x = min(image.shape[1], int(np.ceil(columns.stop * steps[1])) + 2)
-    matrix[:, 2] -= (first_x, first_y)
-    if steps == (1.0, 1.0):
-        return image[rows, columns]
+def paint_over(out: Alpha, rgb: Rgb, layer: Layer, place: Place | None = None) -> None:
+    """``paint`` that writes into ``out``, which holds the base."""
+    own = place or Place(out.shape)
+    uniform = layer.share.size == 1
+    # The fourth channel becomes full scale, so that the offset is one more product.
+    scale = np.full((1, 4), 1 / full_scale(rgb), np.float32)
+
+    def tile(inner: Part) -> None:
+        cells, matrix = _cells(layer, inner, own)
+        if not (layer.share if uniform else layer.share[cells]).any():
+            return
+        base = out[inner]
+        mixed = _stretched(layer.model[cells], matrix, base.shape)
+        mixed = mixed * cv2.cvtColor(np.ascontiguousarray(rgb[inner]), cv2.COLOR_RGB2RGBA)
+        found: Tensor = cv2.transform(mixed, scale).reshape(base.shape)
+        np.clip(found, 0, 1, out=found)
+        found -= base
+        found *= layer.share if uniform else _stretched(layer.share[cells], matrix, base.shape)
+        base += found
+
+    spans = [_span(layer, own, out.shape, axis) for axis in (0, 1)]
+    each(tile, [(rows, columns) for rows in spans[0] for columns in spans[1]])
+
+
+def _span(layer: Layer, own: Place, size: tuple[int, ...], axis: int) -> list[slice]:
+    """The tiles' rows (axis 0) or columns, as far as the layer reaches."""
+    step = own.grid[axis] / layer.place.grid[axis]
+    ends = (layer.place.corner[axis], layer.place.corner[axis] + layer.model.shape[axis])
+    first, last = (min(max(round(end * step - own.corner[axis]), 0), size[axis]) for end in ends)
+    return [slice(at, min(at + _TILE_PX, last)) for at in range(first, last, _TILE_PX)]
+
+
+def _cells(layer: Layer, inner: Part, own: Place) -> tuple[Part, Tensor]:
+    """Which cells of a layer lie under ``inner`` of what is painted, and the way to them.
+
+    The way is the 2 x 3 matrix from pixels of ``inner`` to those cells.
+    """
+    cells, matrix = [], np.zeros((2, 3))
+    for axis in (0, 1):
+        step = layer.place.grid[axis] / own.grid[axis]
+        # Pixel centres: (i + 0.5) * step - 0.5.
+        start = (own.corner[axis] + inner[axis].start + 0.5) * step - layer.place.corner[axis] - 0.5
+        stop = start + (inner[axis].stop - inner[axis].start) * step
+        most = layer.model.shape[axis]
+        first = min(max(0, math.floor(start) - 1), most - 1)
+        cells.append(slice(first, max(first + 1, min(most, math.ceil(stop) + 2))))
+        matrix[1 - axis, 1 - axis], matrix[1 - axis, 2] = step, start - first
+    return (cells[0], cells[1]), matrix
+
+
+def _stretched(image: Tensor, matrix: Tensor, size: tuple[int, ...]) -> Tensor:
+    """``image`` looked up at where ``matrix`` leads the pixels of ``size``, bilinear."""
+    if image.shape[:2] == size[:2] and (matrix == np.eye(2, 3)).all():
+        return image
     stretched: Tensor = cv2.warpAffine(
-        np.ascontiguousarray(image[first_y:last_y, first_x:last_x]),
+        np.ascontiguousarray(image),
         matrix,
-        (wide, high),
+        (size[1], size[0]),
         flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
         borderMode=cv2.BORDER_REPLICATE,
     )

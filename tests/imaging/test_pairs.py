@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cleancut.bench.pairs import find_pairs, read_matte, read_truth
 from cleancut.errors import BadArray, BadOption, CleancutError, InputNotFound
+from cleancut.imaging.pairs import find_pairs, read_matte, read_truth
 from tests.bench.scenes import disc, two_sets, write, write_pair
 
 
