@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 BackendName = Literal["ort", "openvino", "fake"]
 Device = Literal["cpu", "gpu"]
-Precision = Literal["f32", "bf16", "f16"]
+Precision = Literal["f32", "bf16", "f16", "int8"]
 
 #: One entry a dimension; None where the graph takes any size.
 Shape = tuple[int | None, ...]

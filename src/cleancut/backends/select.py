@@ -188,6 +188,9 @@ def _ort(
     device: Device | Auto, precision: Precision | Auto, cache_dir: Path | None
 ) -> list[Placement]:
     found = []
+    if precision == "int8":
+        reason = "ONNX Runtime runs int8 everywhere"
+        return [Placement("ort", "cpu", "int8", _CPU, reason)] if device != "gpu" else []
     if precision in ("auto", "f32") and device in ("auto", "cpu"):
         found.append(Placement("ort", "cpu", "f32", _CPU, "ONNX Runtime runs f32 everywhere"))
     if device == "cpu" or precision == "bf16" or not (device == "gpu" or _gpu_wheel()):
@@ -204,6 +207,9 @@ def _ort(
 
 
 def _openvino(device: Device | Auto, precision: Precision | Auto, bf16_ok: bool) -> list[Placement]:
+    if precision == "int8":
+        reason = "OpenVINO computes int8 fastest"
+        return [Placement("openvino", "cpu", "int8", "CPU", reason)] if device != "gpu" else []
     if device == "gpu":
         openvino = _load("openvino")
         wanted: Precision = "f32" if precision == "f32" else "f16"
@@ -222,11 +228,16 @@ def _openvino(device: Device | Auto, precision: Precision | Auto, bf16_ok: bool)
 
 
 def _expected_rank(placement: Placement) -> int:
-    """GPU, bf16, ONNX Runtime; OpenVINO's f32 may be twice as slow and must prove itself."""
+    """GPU, bf16, ONNX Runtime; OpenVINO's f32 may be twice as slow and must prove itself.
+
+    An int8 graph has no others beside it; OpenVINO fuses more of it.
+    """
     if placement.device == "gpu":
         return 0
     if placement.precision == "bf16":
         return 1
+    if placement.precision == "int8":
+        return 2 if placement.backend == "openvino" else 3
     return 2 if placement.backend == "ort" else 3
 
 
@@ -241,6 +252,8 @@ def _gpu_wheel() -> bool:
 def _refused(
     backend: BackendName | Auto, device: Device | Auto, precision: Precision | Auto
 ) -> BackendUnavailable:
+    if precision == "int8":
+        return BackendUnavailable("int8 is computed on the processor only", hint="use --device cpu")
     if device == "gpu":
         return BackendUnavailable(
             "no installed runtime can use a GPU here",
