@@ -91,7 +91,7 @@ def _runner(request: BatchRequest) -> Runner:
         return RayRunner(
             config,
             address=request.address,
-            workers=request.workers or 2,
+            workers=2 if request.workers is None else request.workers,
             gpus_per_worker=request.gpus_per_worker,
             timeout_s=request.timeout_s,
         )
