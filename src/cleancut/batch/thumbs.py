@@ -39,7 +39,7 @@ def thumbnail(encoded: Encoded) -> bytes:
         share = cv2.resize(share, size, interpolation=cv2.INTER_AREA)
         small = np.dstack([cv2.divide(mixed, cv2.merge([share] * 3), scale=255), share])
     file = io.BytesIO()
-    Image.fromarray(small).save(file, "WEBP", quality=_QUALITY, method=1)
+    Image.fromarray(small).save(file, "WEBP", quality=_QUALITY, method=0)
     return file.getvalue()
 
 
