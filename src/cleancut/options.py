@@ -174,7 +174,7 @@ class Options:
     compress: CompressChoice = _knob(
         "output",
         "fast",
-        "png: fast, or small (a tenth to a fifth smaller, ten times slower to write)",
+        "png and webp: fast, or small (up to a fifth smaller, up to ten times slower to write)",
     )
     only_mask: bool = _knob("output", False, "write the matte as a grey picture")
     crop: bool = _knob("output", False, "crop to the subject")
