@@ -153,6 +153,21 @@ def test_blurred_background_is_cropped_with_the_subject(disc: NDArray[np.uint8])
     assert result.composite.max() == 255
 
 
+def test_a_background_picture_reaches_to_the_edges_of_a_wide_crop() -> None:
+    alpha = np.zeros((60, 60), np.float32)
+    alpha[10:50, 10:50] = 1
+    picture = Picture(np.full((60, 60, 3), 90, np.uint8))
+    ramp = np.linspace(0, 255, 240).astype(np.uint8)
+    behind = Picture(np.repeat(np.tile(ramp, (240, 1))[..., None], 3, axis=2))
+    for margin in ("5", "40"):
+        options = Options(background="behind.png", crop=True, margin=margin)
+        result = cutout(picture, Says(alpha), options, background=behind)
+        assert result.composite is not None
+        assert result.composite.shape[:2] == result.alpha.shape
+        # Stretched edge pixels would leave the ramp flat outside the picture.
+        assert (np.diff(result.composite[0, :, 0].astype(int)) > 0).all()
+
+
 def test_strip_drops_exif_and_dpi_but_never_the_profile() -> None:
     picture = Picture(np.zeros((8, 8, 3), np.uint8), exif=b"MM\0*", dpi=(300, 300))
     model = Says(np.ones((8, 8), np.float32))

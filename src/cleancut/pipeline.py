@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from cleancut.compose.background import blurred, cover, over, solid_colour
-from cleancut.compose.crop import crop, subject_box, with_margin
+from cleancut.compose.crop import Box, crop, subject_box, with_margin
 from cleancut.errors import NoSubject
 from cleancut.imaging.color import from_srgb, to_srgb
 from cleancut.imaging.picture import Picture
@@ -81,8 +81,9 @@ def cutout(
         found = keep_shadow(picture.rgb, subject.alpha)
         foreground, alpha = under(foreground, alpha, found.opacity)
         notes += found.notes
-    backdrop = _backdrop(picture, own, options, background)
-    foreground, alpha, backdrop = _cropped(foreground, alpha, backdrop, options)
+    frame = _frame(alpha, options)
+    backdrop = _backdrop(picture, own, options, background, frame)
+    foreground, alpha = crop(foreground, frame), crop(alpha, frame)
     if wanted and wanted.kind == "drop":
         foreground, alpha = under(foreground, alpha, _dropped(alpha, wanted))
     foreground, alpha, backdrop = _shrunk(foreground, alpha, backdrop, options.max_side_px)
@@ -178,34 +179,37 @@ def _longer_side(alpha: Alpha) -> int:
 
 
 def _backdrop(
-    picture: Picture, own: Alpha, options: Options, background: Picture | None
+    picture: Picture, own: Alpha, options: Options, background: Picture | None, frame: Box
 ) -> Rgb | None:
-    """The background at the picture's size and in its colour space; None for a transparent one."""
+    """The background within ``frame``, in the picture's colours; None for a transparent one."""
     wanted = parse_background(options.background)
     if wanted is None:
         return None
     if wanted.colour is not None:
         red, green, blue = from_srgb(np.array([[wanted.colour]], np.uint8), picture.icc)[0, 0]
-        return solid_colour(picture.rgb, (int(red), int(green), int(blue)))
+        flat = solid_colour(picture.rgb, (int(red), int(green), int(blue)))
+        return crop(flat, frame, replicate=True)
     if background is not None:
         pixels = background.rgb
         if background.icc != picture.icc:
             pixels = from_srgb(to_srgb(pixels, background.icc), picture.icc)
-        return cover(pixels, picture.height, picture.width, picture.rgb)
+        # All that is seen, also where a margin reaches beyond the picture.
+        left, top = min(0, frame.left), min(0, frame.top)
+        right, bottom = max(picture.width, frame.right), max(picture.height, frame.bottom)
+        page = cover(pixels, bottom - top, right - left, picture.rgb)
+        seen = Box(frame.left - left, frame.top - top, frame.right - left, frame.bottom - top)
+        return crop(page, seen)
     longer = max(picture.height, picture.width)
-    return blurred(picture.rgb, own, wanted.blur_px or (wanted.blur_share or 0.0) * longer)
+    radius = wanted.blur_px or (wanted.blur_share or 0.0) * longer
+    return crop(blurred(picture.rgb, own, radius), frame, replicate=True)
 
 
-def _cropped(
-    foreground: Rgb, alpha: Alpha, backdrop: Rgb | None, options: Options
-) -> tuple[Rgb, Alpha, Rgb | None]:
-    """Cropped to the subject with its margin, where that was asked for."""
-    box = subject_box(alpha)
-    if not options.crop or box is None:
-        return foreground, alpha, backdrop
-    frame = with_margin(box, parse_margin(options.margin))
-    behind = None if backdrop is None else crop(backdrop, frame, replicate=True)
-    return crop(foreground, frame), crop(alpha, frame), behind
+def _frame(alpha: Alpha, options: Options) -> Box:
+    """What is kept: the subject with its margin where a crop was asked for, else everything."""
+    box = subject_box(alpha) if options.crop else None
+    if box is None:
+        return Box(0, 0, alpha.shape[1], alpha.shape[0])
+    return with_margin(box, parse_margin(options.margin))
 
 
 def _shrunk(

@@ -351,3 +351,14 @@ def test_a_runtime_that_cannot_be_imported_is_reported(
     with pytest.raises(BackendUnavailable, match="ort cannot be loaded") as caught:
         select.open_session(tmp_path / "m.onnx", F32)
     assert "pip install onnxruntime" in caught.value.hint
+
+
+def test_int8_runs_on_the_processor_only_openvino_first() -> None:
+    found = select.candidates(precision="int8", bf16_ok=False)
+    assert {placement.precision for placement in found} == {"int8"}
+    assert {placement.device for placement in found} == {"cpu"}
+    backends = [placement.backend for placement in found]
+    assert backends == sorted(backends, key=["openvino", "ort"].index)
+    with pytest.raises(BackendUnavailable, match="processor only"):
+        select.candidates(precision="int8", device="gpu", bf16_ok=False)
+    assert "int8" not in {p.precision for p in select.candidates(bf16_ok=True)}

@@ -7,6 +7,7 @@ import random
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -98,6 +99,35 @@ def test_another_format_gets_new_files_and_leaves_the_old(tmp_path: Path, photos
     names = _done(_run(photos, out, settings={"format": "webp"}, suffix="webp"))
     assert sorted(names) == ["a.webp", "b.webp", "c.webp"]
     assert (out / "a.png").exists()
+
+
+@pytest.mark.parametrize("compacted", [False, True])
+def test_the_first_format_again_replaces_its_own_files(
+    tmp_path: Path, photos: Path, monkeypatch: pytest.MonkeyPatch, compacted: bool
+) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "b.png").write_bytes(b"somebody else's")
+    first = _done(_run(photos, out, settings={"format": "png"}, fails=("c.jpg",)))
+    _run(photos, out, settings={"format": "webp"}, suffix="webp", fails=("c.jpg",))
+    if compacted:
+        monkeypatch.setattr(ledger_module, "_COMPACT_BYTES", -(1 << 30))
+    for options in ("png", "png, cropped"):
+        again = _done(_run(photos, out, settings={"format": options}))
+        assert set(again) == set(first)
+    assert len(list(out.glob("*.png"))) == 4
+    assert (out / "b.png").read_bytes() == b"somebody else's"
+
+
+def test_a_name_that_only_failed_is_not_ours_when_a_file_lies_there(
+    tmp_path: Path, photos: Path
+) -> None:
+    out = tmp_path / "out"
+    _run(photos, out, fails=("c.jpg",))
+    _run(photos, out, settings={"format": "webp"}, suffix="webp")
+    (out / "c.png").write_bytes(b"precious")
+    assert "c.png" not in _done(_run(photos, out))
+    assert (out / "c.png").read_bytes() == b"precious"
 
 
 def test_failed_pictures_are_left_alone_until_asked_for(tmp_path: Path, photos: Path) -> None:
@@ -354,9 +384,49 @@ def test_a_full_disk_is_an_error_that_says_so(
 
 def test_a_ledger_that_is_no_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / ".cleancut").mkdir()
-    (tmp_path / ".cleancut/ledger.jsonl").symlink_to(os.devnull)
+    ledger = tmp_path / ".cleancut/ledger.jsonl"
+    ledger.symlink_to(os.devnull)
     with pytest.raises(OutputNotWritable, match="no plain file"):
         Ledger.open(str(tmp_path))
+    ledger.unlink()
+    ledger.symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(OutputNotWritable, match="no plain file"):
+        Ledger.open(str(tmp_path))
+    assert not (tmp_path / "elsewhere").exists()
+    ledger.unlink()
+    os.mkfifo(ledger)  # opening it would wait for ever
+    for read_only in (False, True):
+        with pytest.raises(OutputNotWritable, match="no plain file"):
+            Ledger.open(str(tmp_path), read_only=read_only)
+
+
+def test_spools_of_killed_runs_go_after_a_day(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    kept = {f"cleancut-spool-{os.getpid()}-old", f"cleancut-spool-{gone.pid}-new", "other"}
+    for name in (*kept, f"cleancut-spool-{gone.pid}-old"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "ledger.jsonl").touch()
+        if name.endswith("-old"):
+            for place in (tmp_path / name / "ledger.jsonl", tmp_path / name):
+                os.utime(place, (1, 1))
+    own = journal.RemoteJournal("s3://bucket/out", "ledger")
+    found = {path.name for path in tmp_path.iterdir()}
+    own.close()
+    assert found == kept | {Path(own.path).parent.name}
+
+
+def test_a_run_whose_ledger_is_removed_stops(tmp_path: Path, photos: Path) -> None:
+    out = tmp_path / "out"
+    with Ledger.open(str(out)) as ledger:
+        job = next(_jobs(photos, out))
+        ledger.assigned(job)
+        (out / ".cleancut/ledger.jsonl").unlink()
+        with pytest.raises(OutputNotWritable, match="removed while the run"):
+            ledger.record(Started(job))
 
 
 CHILD = """

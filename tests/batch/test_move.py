@@ -114,6 +114,9 @@ def test_a_folder_that_cannot_work_is_refused_first(tmp_path: Path, job: Job) ->
         check_move(inputs, out, str(tmp_path / "in"))
     with pytest.raises(BadOption, match="among the results"):
         check_move(inputs, out, out)
+    (tmp_path / "file").touch()
+    with pytest.raises(OutputNotWritable, match=r"--move-done: .*file is a file"):
+        check_move(inputs, out, str(tmp_path / "file"))
     with pytest.raises(BadOption, match="cannot be moved"):
         check_move(inputs, out, "s3://bucket/done")
     with pytest.raises(BadOption, match="cannot be moved"):

@@ -170,6 +170,16 @@ def test_the_output_inside_the_input_is_not_read_back(tmp_path: Path) -> None:
     assert count([str(tmp_path)], str(tmp_path / "out"), exclude=exclude) == 1
 
 
+def test_the_output_of_another_run_is_not_read_either(tmp_path: Path) -> None:
+    _tree(tmp_path, "a.jpg", "sub/small/a.webp", "sub/small/.cleancut/ledger.jsonl", "sub/b.jpg")
+    left = LeftOut()
+    assert set(_planned(tmp_path, left_out=left)) == {"a.jpg", "sub/b.jpg"}
+    assert left.examples["output-folder"] == ["sub/small"]
+    assert count([str(tmp_path)], "out") == 2
+    # Named, it is meant.
+    assert set(_planned(tmp_path / "sub/small")) == {"a.webp"}
+
+
 def test_links_that_lead_back_end(tmp_path: Path) -> None:
     _tree(tmp_path, "in/a.jpg", "in/sub/b.jpg", "elsewhere/c.jpg")
     (tmp_path / "in/loop").symlink_to(tmp_path / "in")

@@ -172,3 +172,30 @@ def test_a_report_of_nothing_is_a_report(tmp_path: Path) -> None:
         report = write_report(ledger, str(tmp_path), RunFacts(began=0.0, seconds=0.0))
     assert report.facts["run"]["pictures_per_second"] is None
     assert Path(report.html_place).exists()
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"error": "boom", "status": "failed"},
+        {"facts": [1]},
+        {"facts": {"confidence": "high"}},
+        {"facts": {"confidence": float("nan")}},
+        {"facts": {"notes": 5}},
+        {"facts": {"output_size": 3}},
+        {"written": "x"},
+        {"seconds": "x"},
+    ],
+)
+def test_a_tampered_line_costs_no_report(tmp_path: Path, wrong: dict[str, Any]) -> None:
+    with Ledger.open(str(tmp_path)) as ledger:
+        _record(ledger, "good.png", status="done", seconds=0.2, written=100, facts=_facts(0.9))
+        _record(ledger, "bad.png", status="done", seconds=0.2, written=100, facts=_facts(0.9))
+    path = tmp_path / ".cleancut/ledger.jsonl"
+    *lines, last = path.read_text().splitlines()
+    tampered = json.dumps(json.loads(last) | wrong, separators=(",", ":"))
+    path.write_text("\n".join([*lines, tampered]) + "\n")
+    with Ledger.open(str(tmp_path)) as ledger:
+        report = write_report(ledger, str(tmp_path), RunFacts(began=0.0, seconds=0.0))
+    assert report.facts["totals"]["damaged_ledger_lines"] == 1
+    assert report.facts["totals"]["written_bytes"] == 100

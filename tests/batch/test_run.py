@@ -94,6 +94,15 @@ def test_the_second_run_does_nothing_and_a_third_what_is_missing(tmp_path: Path)
     assert (summary.done, summary.skipped) == (2, {"done": 3})
 
 
+def test_a_cache_that_does_not_serve_is_told_once(tmp_path: Path) -> None:
+    pytest.importorskip("redis")
+    folder, ear = folder_of(tmp_path / "in", 3), Ear()
+    away = request(folder, tmp_path / "out", cache="redis://:SECRET@127.0.0.1:1/0")
+    assert done(away, ear).done == 3
+    assert [code for code in notices(ear.events) if code == "cache"] == ["cache"]
+    assert "SECRET" not in repr(ear.events)
+
+
 def test_other_options_are_other_results(tmp_path: Path) -> None:
     folder, out = folder_of(tmp_path / "in", 2), tmp_path / "out"
     done(request(folder, out))

@@ -16,6 +16,7 @@ from cleancut.batch.job import Finished, Job, Outcome, Started
 from cleancut.batch.ledger import Ledger
 from cleancut.batch.move import move_done
 from cleancut.batch.plan import count, plan
+from cleancut.batch.report import RunFacts, write_report
 from cleancut.errors import (
     BadOption,
     CleancutError,
@@ -26,6 +27,7 @@ from cleancut.errors import (
     StorageFailed,
     UnreadableImage,
 )
+from cleancut.imaging.files import read_bytes
 
 # -- this machine's disks ----------------------------------------------------------------------
 
@@ -61,6 +63,41 @@ def test_a_file_is_durable_when_it_is_written(
     assert synced[0] == str(tmp_path), "the new folder's name"
     assert synced[1].startswith(str(tmp_path / "new/.cleancut-"))
     assert synced[2] == str(tmp_path / "new")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links need a privilege there")
+def test_a_link_to_nothing_is_told_from_a_wrong_path(tmp_path: Path) -> None:
+    (tmp_path / "link.jpg").symlink_to("gone.jpg")
+    for ask in (storage.stat, read_bytes):
+        with pytest.raises(InputNotFound) as link:
+            ask(str(tmp_path / "link.jpg"))
+        assert "link" in link.value.hint
+        with pytest.raises(InputNotFound) as path:
+            ask(str(tmp_path / "none.jpg"))
+        assert path.value.hint == "check the path"
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes with names")
+def test_what_may_never_end_is_not_read(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.jpg")
+    (tmp_path / "link.jpg").symlink_to("pipe.jpg")
+    (tmp_path / "zero.jpg").symlink_to("/dev/zero")
+    for name in ("pipe.jpg", "link.jpg", "zero.jpg"):
+        with pytest.raises(InputNotFound, match="a pipe, a socket or a device"):
+            storage.read(str(tmp_path / name))
+    left_out = LeftOut()
+    found = [found.name for found in storage.walk(str(tmp_path), leave_out=left_out)]
+    assert found == ["link.jpg", "zero.jpg"]  # these fail, and are told
+    assert left_out.counts == {"not-a-picture": 1}
+
+
+@pytest.mark.skipif(not os.path.isdir("/dev/fd"), reason="no shell substitutes pipes here")  # noqa: PTH112
+def test_a_pipe_of_the_shell_s_own_is_a_list() -> None:
+    reader, writer = os.pipe()
+    os.write(writer, b"https://host/a.jpg\n")
+    os.close(writer)
+    assert resolve([f"@/dev/fd/{reader}"]).files[0][0] == "https://host/a.jpg"
+    os.close(reader)
 
 
 def test_a_file_in_the_place_of_a_folder_is_said(tmp_path: Path) -> None:
@@ -245,6 +282,32 @@ def test_addresses_have_sane_names(url: str, name: str) -> None:
 def test_the_web_is_read_only() -> None:
     with pytest.raises(OutputNotWritable):
         storage.write("https://host/a.png", b"x")
+
+
+def test_the_key_in_an_address_is_in_no_ledger_and_report(tmp_path: Path) -> None:
+    places = ["https://joe:SECRET@h/a.jpg", "https://h/b.jpg?sig=SECRET", "s3://k:SECRET@b/c.jpg"]
+    assert [storage.keyless(place) for place in places] == [
+        "https://h/a.jpg",
+        "https://h/b.jpg?...",
+        "s3://b/c.jpg",
+    ]
+    out = tmp_path / "out"
+    with Ledger.open(str(out)) as ledger:
+        for choice in choose(plan(places[:2], str(out), suffix="png"), ledger):
+            ledger.record(Started(choice.job))
+            ledger.record(Finished(choice.job, Outcome(choice.job.id, "done")))
+        write_report(ledger, str(out), RunFacts(began=0, seconds=1))
+    for file in out.rglob("*"):
+        assert file.is_dir() or b"SECRET" not in file.read_bytes()
+    with Ledger.open(str(out)) as ledger:  # and is known again all the same
+        assert {ledger.reason(job) for job in plan(places[:2], str(out), suffix="png")} == {
+            "output-missing"
+        }
+
+
+def test_an_address_out_of_a_report_is_refused() -> None:
+    with pytest.raises(BadOption, match="question mark"):
+        storage.read("https://h/b.jpg?...")
 
 
 def test_pictures_of_one_name_with_other_queries_are_two() -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -46,6 +47,12 @@ def test_a_failure_is_told_with_the_command_that_retries_it(
     assert "failed [unreadable-image]" in said
     assert "\x1b" not in said
     assert f"cleancut batch {folder} -o 'my out' --retry-failed" in said
+    secret = ["--cache=redis://joe:SECRET@host:1/0", "https://h/a.jpg?sig=SECRET"]
+    monkeypatch.setattr(sys, "argv", ["cleancut", "batch", str(folder), *secret])
+    assert batch(folder, "-o", out) == 5
+    said = capsys.readouterr().err
+    assert "SECRET" not in said
+    assert f"{folder} --cache=redis://...@host:1/0 'https://h/a.jpg?...' --retry-failed" in said
 
 
 def test_json_events_are_one_a_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -70,7 +77,7 @@ def test_a_dry_run_says_what_would_be_done(
     assert batch(folder, "-o", out, "--dry-run") == 0
     said = capsys.readouterr()
     assert said.out.count(" -> ") == 2
-    assert "2 todo" in said.err
+    assert "2 to do" in said.err
     assert not out.exists()
 
 
@@ -84,6 +91,8 @@ def test_a_dry_run_says_what_would_be_done(
         (["in", "-o", "out", "--address", "auto"], 2, "--engine ray"),
         (["in", "-o", "out", "--threads", "0"], 2, "--threads"),
         (["in", "-o", "out", "--cache-size", "much"], 2, "--cache-size"),
+        (["in", "--output.jpg", "-o", "out"], 2, "if it is a file, write ./--output.jpg"),
+        (["@empty.txt", "-o", "out"], 2, "the list @empty.txt is empty"),
         (["in", "-o", "out", "--retry-faild"], 2, "did you mean --retry-failed?"),
         (["in", "-o", "out", "--watch", "--limit", "0"], 2, "--limit"),
     ],
@@ -98,6 +107,8 @@ def test_what_cannot_work_is_one_line(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     folder_of(tmp_path / "in", 1)
+    (tmp_path / "--output.jpg").touch()
+    (tmp_path / "empty.txt").write_text("# nothing yet\n")
     assert batch(*words) == code
     said = capsys.readouterr().err
     assert said.count("\n") == 1
@@ -182,3 +193,16 @@ def test_a_shard_and_a_limit_count_what_is_theirs() -> None:
     error = {"code": "crashed", "kind": "bug", "message": "bad\x1b[2J", "hint": "mend"}
     teller.event(Finished(job, Outcome(job.id, "failed", error=error)))
     assert said == ["cleancut: failed [crashed] in/a.png: bad\\x1b[2J; mend"]
+    # What a narrow terminal cuts off is what matters least.
+    assert re.fullmatch(
+        r"4 of 4, 0:00 left, [\d.]+/s, 1 failed, 2 of earlier runs", teller.figures()
+    )
+
+
+def test_of_a_folder_that_fills_it_says_what_it_counts() -> None:
+    teller = Teller(lambda _: None, lambda _: None)
+    job = Job("0" * 16, "in/a.png", "out/a.png", "a.png")
+    teller.event(Finished(job, Outcome(job.id, "done")))
+    assert teller.figures() == "1 picture"
+    teller.event(Finished(job, Outcome(job.id, "done")))
+    assert teller.figures().startswith("2 pictures, ")

@@ -157,11 +157,11 @@ def test_show_verify_and_clear(photo: Path, home: Path, capsys: pytest.CaptureFi
     facts = json.loads(capsys.readouterr().out)
     assert (facts["entries"], facts["max_bytes"]) == (1, 2_000_000_000)
     assert main(["cache", "verify"]) == 0
-    assert capsys.readouterr().out == "1 results are sound\n"
+    assert capsys.readouterr().out == "results: 1 sound\n"
     (file,) = (place / "entries").rglob("*" + "[0-9a-f]" * 60)
     file.write_bytes(b"junk")
     assert main(["cache", "verify"]) == 0
-    assert "1 were damaged" in capsys.readouterr().out
+    assert "1 damaged and dropped" in capsys.readouterr().out
     assert main(["cut", "photo.png", *ECHO]) == 0
     assert main(["cache", "clear", "--json"]) == 0
     assert json.loads(capsys.readouterr().out.splitlines()[-1]) == {"removed": 1}

@@ -24,7 +24,7 @@ CASES: list[tuple[dict[str, object], list[str]]] = [
 
 
 @pytest.mark.parametrize(("values", "flags"), CASES, ids=lambda value: str(value))
-def test_library_engine_and_command_line_agree(
+def test_library_engine_command_line_and_batch_agree(
     values: dict[str, object], flags: list[str], disc: NDArray[np.uint8], tmp_path: Path
 ) -> None:
     photo, out = tmp_path / "photo.png", tmp_path / "out.png"
@@ -34,4 +34,7 @@ def test_library_engine_and_command_line_agree(
     options = Options.from_mapping({**values, "model": "echo"})
     by_function = cutout(photo, options=options).encode("png")
     by_engine = Engine(options).cutout(photo).encode("png")
-    assert by_function == by_engine == out.read_bytes()
+    words = ["-o", str(tmp_path / "many"), "--model", "echo", "-q", *flags]
+    assert main(["batch", str(photo), *words]) == 0
+    by_batch = (tmp_path / "many" / "photo.png").read_bytes()
+    assert by_function == by_engine == out.read_bytes() == by_batch

@@ -159,15 +159,27 @@ def test_what_cannot_be_optimised_says_why(
     assert read_copy(spec) is None
 
 
-def test_of_refused_copies_a_faster_one_is_kept_before_a_closer_one(
+def test_the_fastest_copy_that_is_not_refused_is_kept(
     spec: ModelSpec, photos: Path, without_nncf: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(run, "GOOD_GRAD", 0.0)
-    speeds = iter([(100.0, 30.0), (100.0, 60.0), (100.0, 99.0)])
+    speeds = iter([(100.0, 60.0), (100.0, 30.0), (100.0, 99.0)])
     monkeypatch.setattr(judge, "race", lambda *_: next(speeds))
     copy = optimize("tiny", Plan(calibrate=photos, pictures=10))
-    assert copy.ms[1] in (30.0, 60.0)
-    assert [step.ms for step in copy.curve][:2] == [30.0, 60.0]
+    assert (copy.ms, copy.refused) == ((100.0, 30.0), "")
+    assert [step.ms for step in copy.curve] == [60.0, 30.0, 99.0]
+
+
+def test_of_refused_copies_a_faster_one_is_kept_before_a_closer_one(
+    spec: ModelSpec, photos: Path, without_nncf: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    figures = iter([1.0, 1.5, 2.0, 1.1])  # Grad of the original, and of three steps
+    monkeypatch.setattr(judge, "score", lambda *_: {"a": [judge.Figures(1.0, next(figures), 0.9)]})
+    speeds = iter([(100.0, 60.0), (100.0, 30.0), (100.0, 99.0)])
+    monkeypatch.setattr(judge, "race", lambda *_: next(speeds))
+    copy = optimize("tiny", Plan(calibrate=photos, pictures=10))
+    assert copy.ms == (100.0, 60.0)
+    assert "Grad is 50% worse" in copy.refused
 
 
 def test_steps_keep_more_and_more() -> None:

@@ -52,6 +52,12 @@ def test_auto_refuses_what_is_worse_or_not_faster(
     assert bool(refused) == bool(why)
 
 
+def test_without_true_mattes_the_answers_must_be_near_the_originals() -> None:
+    spec = stored_row()
+    assert "differ from the original's" in put_copy_of(spec, apart_iou=0.93).refused
+    assert put_copy_of(spec, apart_iou=0.93, truth="pairs").refused == ""
+
+
 def test_two_perfect_mattes_are_no_reason_to_refuse() -> None:
     perfect = SetScore("empty", 3, (0.0, 0.0), (0.0, 0.0), (1.0, 1.0))
     assert put_copy_of(stored_row(), sets=(perfect,)).refused == ""

@@ -110,7 +110,8 @@ class Sheet:
         """The source as the number of its folder and its own name, percent-encoded."""
         if storage.is_remote(source):
             head, slash, name = source.rpartition("/")
-            href = head + slash if storage.is_web(source) else ""
+            whole = storage.is_web(source) and not source.endswith(storage.LEFT_OUT)
+            href = head + slash if whole else ""
             return [self._folder(head + slash, href), name if href else _quoted(name)]
         folder, name = os.path.split(os.path.abspath(source))  # noqa: PTH100
         if folder not in self._known:

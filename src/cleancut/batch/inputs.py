@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import BinaryIO
 
@@ -102,6 +102,9 @@ def resolve(inputs: Sequence[str], *, stdin: BinaryIO | None = None) -> Inputs:
             trees.append(tree)
         else:
             single.append(_file(given))
+    if inputs and not (trees or single or listed):
+        lists = ", ".join("on stdin" if given == "-" else given for given in inputs)
+        raise InputNotFound(f"the list {lists} is empty", hint="one path or URL a line")
     files = [(place, storage.base_name(place)) for place in single]
     for line in listed:
         if _suffix(line) not in PICTURES and not storage.is_web(line) and storage.is_folder(line):
@@ -111,8 +114,8 @@ def resolve(inputs: Sequence[str], *, stdin: BinaryIO | None = None) -> Inputs:
     return _settled(trees, files, alone=len(inputs) == 1 and not listed)
 
 
-def check_places(inputs: Inputs, out: str, *, others: Iterable[str] = ()) -> None:
-    """Refuse an output that would lie among the inputs' own files; the same for ``others``.
+def check_places(inputs: Inputs, out: str) -> None:
+    """Refuse an output that would lie among the inputs' own files.
 
     A folder inside an input is fine, it is never read back. Raises ``OutputNotWritable``.
     """
@@ -124,10 +127,10 @@ def check_places(inputs: Inputs, out: str, *, others: Iterable[str] = ()) -> Non
         raise OutputNotWritable(f"{out} is a file, not a folder", hint="choose another output")
     for tree in inputs.trees:
         root = _real(tree.place)
-        for place in (out, storage.join(out, tree.label), *others):
+        for place in (out, storage.join(out, tree.label)):
             if _real(place) == root:
                 raise OutputNotWritable(
-                    f"{storage.plain(place)} is an input; results do not go among the inputs",
+                    f"{storage.plain(place)} is an input itself",
                     hint="choose another folder, like one inside it",
                 )
 

@@ -6,6 +6,7 @@ import errno
 import os
 import re
 import secrets
+import shutil
 import stat
 import tempfile
 import time
@@ -25,6 +26,8 @@ SEGMENT_S, SEGMENT_BYTES = 5.0, 1 << 20
 PATIENCE_S = 0.5
 #: From this many segments on, they are put together when the ledger is opened.
 MANY_SEGMENTS = 64
+#: What a killed run has left in the temporary folder goes after a day, seconds.
+_SPOOL, _ABANDONED_S = "cleancut-spool-", 86400.0
 
 
 class LocalJournal:
@@ -47,10 +50,9 @@ class LocalJournal:
         storage.make_folder(storage.parent(self.path))
         try:
             self._lock()
+            check_plain(self.path)
             self._file = open(self.path, "ab", buffering=0)  # noqa: PTH123, SIM115
             self._closing.callback(self._file.close)
-            if not stat.S_ISREG(os.fstat(self._file.fileno()).st_mode):
-                raise OSError(errno.EINVAL, "it is no plain file")
             if _is_torn(self.path):
                 self._file.write(b"\n")
         except OSError as error:
@@ -75,7 +77,10 @@ class LocalJournal:
         if self._file is None:
             raise ValueError("the journal is closed")
         try:
-            at = os.fstat(self._file.fileno()).st_size
+            facts = os.fstat(self._file.fileno())
+            if not facts.st_nlink and os.name != "nt":
+                raise OSError(errno.ENOENT, "it was removed while the run was at work")
+            at = facts.st_size
             left = memoryview(lines)
             while left:  # a disk that is nearly full takes a part
                 left = left[self._file.write(left) or 0 :]
@@ -134,7 +139,8 @@ class RemoteJournal:
         self.folder = folder
         self.name = name
         self.notes: list[str] = []
-        self._spool = tempfile.TemporaryDirectory(prefix="cleancut-")
+        _sweep_spools()
+        self._spool = tempfile.TemporaryDirectory(prefix=f"{_SPOOL}{os.getpid()}-")
         self.path = os.path.join(self._spool.name, "ledger.jsonl")  # noqa: PTH118
         self.others = os.path.join(self._spool.name, "others.jsonl")  # noqa: PTH118
         self._run = f"{int(time.time()):010x}{secrets.token_hex(3)}"
@@ -199,6 +205,42 @@ class RemoteJournal:
             self.sync(now=True)
         finally:
             self._spool.cleanup()
+
+
+def _sweep_spools() -> None:
+    """Remove the folders of runs that were killed: old, ours, and nobody's any more."""
+    with suppress(OSError):
+        for entry in os.scandir(tempfile.gettempdir()):
+            process = entry.name.removeprefix(_SPOOL).partition("-")[0]
+            if not entry.name.startswith(_SPOOL) or not process.isdecimal():
+                continue
+            with suppress(OSError):
+                silent = time.time() - max(
+                    Path(place).stat().st_mtime
+                    for place in (entry.path, *(file.path for file in os.scandir(entry.path)))
+                )
+                if silent > _ABANDONED_S and not _is_alive(int(process)):
+                    shutil.rmtree(entry.path, ignore_errors=True)
+
+
+def _is_alive(process: int) -> bool:
+    """Whether there is such a process; yes where that cannot be asked."""
+    if os.name == "nt":
+        return True  # a signal would end it there
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except (OSError, OverflowError):
+        pass
+    return True
+
+
+def check_plain(path: str) -> None:
+    """Raise ``OSError`` for what is there and no plain file: a pipe hangs, a link leads away."""
+    with suppress(FileNotFoundError):
+        if not stat.S_ISREG(os.lstat(path).st_mode):
+            raise OSError(errno.EINVAL, "it is no plain file")
 
 
 def _is_torn(path: str) -> bool:

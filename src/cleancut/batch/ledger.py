@@ -20,7 +20,7 @@ from typing import Any, Literal
 from cleancut import __version__
 from cleancut.batch import names, storage
 from cleancut.batch.job import Event, Finished, Job, Notice, Started
-from cleancut.batch.journal import MANY_SEGMENTS, LocalJournal, RemoteJournal
+from cleancut.batch.journal import MANY_SEGMENTS, LocalJournal, RemoteJournal, check_plain
 from cleancut.batch.table import (
     ASSIGNED,
     CHUNK_BYTES,
@@ -155,9 +155,11 @@ class Ledger:
                 return self._named(job, kept, self._table.attempts[row])
         for name in names.alternatives(job.name, job.id):
             key = number(names.fold(name))
-            if key in self._table.taken or self._given.get(key, job.id) != job.id:
+            owner, made, *_ = self._table.former.get(key, (None, False))
+            own = row is not None and owner == row
+            if (key in self._table.taken and not own) or self._given.get(key, job.id) != job.id:
                 continue
-            if overwrite or not self._is_there(name):
+            if (own and made) or overwrite or not self._is_there(name):
                 self._given[key] = job.id
                 return self._named(job, name, 0)
         raise OutputNotWritable(
@@ -258,6 +260,8 @@ class Ledger:
                     line = parsed(line_at(file, table.offset[row]))
                     if line is not None:
                         yield line
+                    else:
+                        self.damaged += 1
 
     # -- reading ---------------------------------------------------------------------------------
 
@@ -288,6 +292,7 @@ class Ledger:
     def _load(self, path: str) -> None:
         self._files.append(path)
         at = 0
+        check_plain(path)
         with open(path, "rb") as file:  # noqa: PTH123
             while chunk := file.readlines(CHUNK_BYTES):
                 offsets = list(itertools.accumulate(map(len, chunk), initial=at))
@@ -316,7 +321,7 @@ class Ledger:
     def _is_another(self, job: Job, row: int) -> bool:
         """Whether the id belongs to a picture elsewhere that is not this one moved."""
         table = self._table
-        elsewhere = table.source[row] != number(job.source)
+        elsewhere = table.source[row] != number(storage.keyless(job.source))
         return elsewhere and table.version[row] != number(job.version)
 
     def _kept_name(self, job: Job, row: int) -> str | None:
@@ -384,7 +389,7 @@ def _identity(job: Job) -> dict[str, Any]:
     return {
         "id": job.id,
         "name": job.name,
-        "source": job.source,
+        "source": storage.keyless(job.source),
         "version": job.version,
         "path": job.path,
     }

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any
 
+from cleancut.batch import storage
 from cleancut.batch.job import Event, Finished, Job, Notice, Outcome, Started, error_facts
 from cleancut.batch.process import COMMAND, Child
 from cleancut.batch.shift import MOST_ATTEMPTS, Shift
@@ -160,7 +161,9 @@ class LocalRunner:
         shift.careful = True
         if len(given) == 1 and child.ready and (alone or not killed):
             yield Finished(given[0], _crashed(given[0], how, killed))
-            yield Notice("crashed", f"{given[0].source} ended the working process ({how})")
+            yield Notice(
+                "crashed", f"{storage.plain(given[0].source)} ended the working process ({how})"
+            )
             return
         if given:
             lowered = killed and shift.lower()
@@ -193,7 +196,8 @@ class LocalRunner:
             message = f"not done after {self._timeout_s:g} s"
             error = TimedOut(message, hint="give it more with --timeout")
             yield Finished(job, _failed(job, error))
-            yield Notice("timed-out", f"{job.source} was {message}; the working process was ended")
+            place = storage.plain(job.source)
+            yield Notice("timed-out", f"{place} was {message}; the working process was ended")
         # The others did nothing wrong.
         shift.fresh.extendleft(reversed(shift.withdraw()))
 

@@ -27,7 +27,10 @@ def check_move(inputs: Inputs, out: str, folder: str) -> None:
     Raises ``BadOption`` (addresses of the web cannot be moved; inputs and folder must both be on
     this machine or both in one object store) and ``OutputNotWritable``.
     """
-    check_places(inputs, out, others=[folder])
+    try:
+        check_places(inputs, folder)
+    except OutputNotWritable as error:
+        raise OutputNotWritable(f"--move-done: {error.message}", hint=error.hint) from error
     places = [tree.place for tree in inputs.trees] + [place for place, _ in inputs.files]
     wanted = storage.scheme(folder)
     for place in places:

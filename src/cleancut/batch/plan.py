@@ -15,6 +15,7 @@ from cleancut.batch.inputs import (
     takes_folder,
 )
 from cleancut.batch.job import Job
+from cleancut.batch.ledger import FOLDER
 
 
 def plan(
@@ -29,9 +30,10 @@ def plan(
     """A job for every picture of ``inputs``, drawn as it is needed.
 
     ``out`` is the output folder, ``suffix`` that of the output's format ("png"). Folders named by
-    ``out`` and ``exclude`` are never read. ``reserved`` are names at the top of ``out`` that no
-    folder gets, like that of the review folder. ``left_out`` counts what is passed over. Only the
-    names of one folder are in memory at a time; the order depends on nothing but the names.
+    ``out`` and ``exclude`` are never read, nor are other runs' outputs below an input.
+    ``reserved`` are names at the top of ``out`` that no folder gets, like that of the review
+    folder. ``left_out`` counts what is passed over. Only the names of one folder are in memory at
+    a time; the order depends on nothing but the names.
     """
     chosen = inputs if isinstance(inputs, Inputs) else resolve(inputs)
     skipped = left_out if left_out is not None else LeftOut()
@@ -148,6 +150,11 @@ def _picked(
     """Folders of ``tree``, pruned, each with the indices of the files that are taken."""
     unread = {name for place in exclude if (name := below(place, tree.place)) is not None}
     for folder in storage.folders(tree.place, leave_out=left_out):
+        if folder.name and FOLDER in folder.folders:  # another run's output: cutouts, not pictures
+            left_out("output-folder", folder.name)
+            folder.folders.clear()
+            yield folder, []
+            continue
         inner = f"{folder.name}/" if folder.name else ""
         kept = []
         for name in folder.folders:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import heapq
 import json
+import math
 import platform
 import time
 from collections import Counter
@@ -69,6 +70,9 @@ def write_report(
     gathered = _Gathered(low_confidence)
     sheet = Sheet(out, low_confidence=low_confidence)
     for record in ledger.records():
+        if not _is_sound(record):
+            ledger.damaged += 1  # JSON, but not what was written
+            continue
         gathered.add(record)
         sheet.add(record)
     facts = _facts(ledger, out, run, gathered)
@@ -76,6 +80,21 @@ def write_report(
     storage.write(places[0], (json.dumps(facts, indent=1) + "\n").encode("ascii"))
     storage.write(places[1], sheet.html(facts))
     return Report(*places, facts)
+
+
+def _is_sound(record: Mapping[str, Any]) -> bool:
+    """Whether the values of a record are of the kinds that the report counts on."""
+    facts, error = record.get("facts") or {}, record.get("error") or {}
+    if not isinstance(facts, dict) or not isinstance(error, dict):
+        return False
+    lists = [facts.get(name) or [] for name in ("output_size", "notes", "reasons")]
+    if not all(isinstance(values, list) for values in lists):
+        return False
+    figures = [record.get("written"), record.get("seconds"), facts.get("confidence"), *lists[0]]
+    return all(
+        figure is None or (isinstance(figure, int | float) and math.isfinite(figure))
+        for figure in figures
+    )
 
 
 def _facts(ledger: Ledger, out: str, run: RunFacts, gathered: _Gathered) -> dict[str, Any]:

@@ -115,6 +115,7 @@ class _Batch:
         self._ledger_lock = threading.Lock()
         self._swept: set[str] = set()
         self._setup_failures = 0
+        self._told: set[str] = set()
 
     def checked(self) -> Inputs:
         """The inputs, after all that can be checked before any work."""
@@ -278,6 +279,10 @@ class _Batch:
         summary.network_s += outcome.facts.get("timings_ms", {}).get("model", 0.0) / 1000
         below, sure = self._request.review_below, outcome.facts.get("confidence")
         summary.unsure += sure is not None and sure < (below or LOW_CONFIDENCE)
+        for note in outcome.facts.get("notes", ()):
+            if note.startswith("cache:") and note not in self._told:
+                self._told.add(note)
+                self._listener.event(Notice("cache", note.removeprefix("cache: ")))
         if self._request.move_done is not None:
             self._move(event.job)
 

@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from cleancut.batch import storage
 from cleancut.batch.job import Event, Finished, Job, Notice, Outcome, Started
 
 #: A picture that was begun this often and never ended has ended the runs that began it.
@@ -99,7 +100,7 @@ class Shift:
             self.suspects.append(given.job)
             yield Notice(
                 "memory",
-                f"memory ran out at {given.job.source}, which is tried again alone"
+                f"memory ran out at {storage.plain(given.job.source)}, which is tried again alone"
                 + (f"; at most {self.limit} pictures at once from now on" if lowered else ""),
             )
             return

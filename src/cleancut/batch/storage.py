@@ -16,10 +16,12 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from cleancut.errors import BadOption, ImageTooLarge, InputNotFound, OutputNotWritable
-from cleancut.imaging.files import MAX_FILE_BYTES, read_bytes, write_atomic
+from cleancut.imaging.files import MAX_FILE_BYTES, missing, read_bytes, write_atomic
 
 STORES = ("s3", "gs", "az")
 _WEB = ("http", "https")
+#: Stands where the query of an address was, which may hold a key.
+LEFT_OUT = "?..."
 # One letter is a drive of Windows.
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://")
 
@@ -126,14 +128,20 @@ def base_name(place: str) -> str:
 
 def plain(place: str) -> str:
     """``place`` as it may be shown: no user, password or query, which may hold a key."""
+    return keyless(place, mark="")[:300] if is_remote(place) else place
+
+
+def keyless(place: str, *, mark: str = LEFT_OUT) -> str:
+    """``place`` as it may be kept, whole but for user and password; ``mark`` is for a query."""
     if not is_remote(place):
         return place
     head, _, rest = place.partition("://")
-    host, slash, path = rest.partition("/")
+    told = ""
     if is_web(place):
-        path = re.split(r"[?#]", path, maxsplit=1)[0]
-        host = re.split(r"[?#]", host, maxsplit=1)[0]
-    return f"{head}://{host.rpartition('@')[2]}{slash}{path}"[:300]
+        rest, *query = re.split(r"[?#]", rest, maxsplit=1)
+        told = mark if query else ""
+    host, slash, path = rest.partition("/")
+    return f"{head}://{host.rpartition('@')[2]}{slash}{path}{told}"
 
 
 def read(place: str, *, max_bytes: int = MAX_FILE_BYTES, size: int | None = None) -> bytes:
@@ -153,11 +161,24 @@ def read(place: str, *, max_bytes: int = MAX_FILE_BYTES, size: int | None = None
         from cleancut.batch import remote
 
         return remote.read(place, max_bytes=max_bytes)
-    if max_bytes < MAX_FILE_BYTES:
-        with suppress(OSError, ValueError):
-            if os.stat(place).st_size > max_bytes:  # noqa: PTH116
-                raise too_large(place, max_bytes)
+    with suppress(OSError, ValueError):
+        facts = os.stat(place)  # noqa: PTH116
+        if facts.st_size > max_bytes:
+            raise too_large(place, max_bytes)
+        _refuse_endless(place, facts.st_mode)
     return read_bytes(place)
+
+
+def _refuse_endless(place: str, mode: int) -> None:
+    """Raise ``InputNotFound`` for a pipe, a socket or a device: it may never end, or never begin.
+
+    A pipe of the shell's own, ``/dev/fd/63``, is what somebody asked for.
+    """
+    if not (modes.S_ISREG(mode) or modes.S_ISDIR(mode) or place.startswith(("/dev/fd/", "/proc/"))):
+        raise InputNotFound(
+            f"{place} is no file but a pipe, a socket or a device",
+            hint="save what it gives to a file first",
+        )
 
 
 def too_large(place: str, max_bytes: int) -> ImageTooLarge:
@@ -247,7 +268,7 @@ def stat(place: str) -> Found:
     try:
         facts = os.stat(place)  # noqa: PTH116
     except FileNotFoundError as error:
-        raise InputNotFound(f"no such file: {place}", hint="check the path") from error
+        raise missing(place) from error
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
         raise InputNotFound(

@@ -31,11 +31,13 @@ class Table:
     Columns are read through ``status[row]`` and so on, with ``row`` from ``find``. ``file`` and
     ``offset`` say where the line with the name is, ``print_`` is the fingerprint of the settings
     under which the picture ended, ``ended`` when (seconds since 1970). ``taken`` are the names that
-    belong to somebody.
+    belong to somebody, ``former`` those that a picture had before it got another (its format
+    changed): its row, whether it was done under that name, file and offset of that line.
     """
 
     def __init__(self) -> None:
         self.taken: set[int] = set()
+        self.former: dict[int, tuple[int, bool, int, int]] = {}
         self.status, self.attempts = bytearray(), bytearray()
         self.file = array("H")
         self.offset, self.version, self.print_ = array("Q"), array("Q"), array("Q")
@@ -97,6 +99,10 @@ class Table:
             for column in (self.offset, self.version, self.print_, self.source, self.name):
                 column.append(0)
             self.ended.append(0.0)
+        elif self.name[row] != name:
+            made = self.status[row] == DONE
+            self.former[self.name[row]] = row, made, self.file[row], self.offset[row]
+        self.former.pop(name, None)
         self.file[row], self.offset[row] = file, at
         self.version[row], self.source[row], self.name[row] = version, source, name
         self.taken.add(name)
@@ -144,10 +150,14 @@ def parsed(raw: bytes) -> dict[str, Any] | None:
     if not raw.endswith(b"\n"):
         return None
     try:
-        line = json.loads(raw.decode("ascii"))
+        line = json.loads(raw.decode("ascii"), parse_constant=_refuse)
     except (ValueError, RecursionError):
         return None
     return line if isinstance(line, dict) else None
+
+
+def _refuse(name: str) -> None:
+    raise ValueError(f"{name} is no JSON")
 
 
 def line_at(file: IO[bytes], offset: int) -> bytes:
@@ -172,9 +182,16 @@ def live_bytes(table: Table, path: str, rows: list[int]) -> int:
 
 
 def kept_lines(table: Table, path: str, rows: list[int]) -> Iterator[bytes]:
-    """One line for each of ``rows``: how it ended, or that it has a name and was begun so often."""
+    """One line for each of ``rows``: how it ended, or that it has a name and was begun so often.
+
+    Before them those that tell of its former names.
+    """
     keys = ("id", "name", "source", "version", "path", "t")
+    chosen = {(row, table.file[row]) for row in rows} if table.former else set()
     with open(path, "rb") as file:  # noqa: PTH123
+        for row, _made, number_of_file, offset in table.former.values():
+            if (row, number_of_file) in chosen:
+                yield line_at(file, offset)
         for row in rows:
             raw = line_at(file, table.offset[row])
             if table.status[row] != ASSIGNED:

@@ -36,8 +36,11 @@ def thumbnail(encoded: Encoded) -> bytes:
         share = cv2.convertScaleAbs(np.ascontiguousarray(alpha[::step, ::step]), alpha=255)
         mixed = cv2.multiply(np.ascontiguousarray(rgb), cv2.merge([share] * 3), scale=1 / 255)
         mixed = cv2.resize(mixed, size, interpolation=cv2.INTER_AREA)
-        share = cv2.resize(share, size, interpolation=cv2.INTER_AREA)
-        small = np.dstack([cv2.divide(mixed, cv2.merge([share] * 3), scale=255), share])
+        share = cv2.merge([cv2.resize(share, size, interpolation=cv2.INTER_AREA)] * 3)
+        if encoded.format == "jpg":  # written on white
+            small = cv2.add(mixed, 255 - share)
+        else:
+            small = np.dstack([cv2.divide(mixed, share, scale=255), share[..., 0]])
     file = io.BytesIO()
     Image.fromarray(small).save(file, "WEBP", quality=_QUALITY, method=0)
     return file.getvalue()

@@ -56,6 +56,8 @@ class _Walk:
                             below.append(entry.name)
                     elif entry.is_file() or entry.is_symlink():
                         files.append(entry.name)  # a broken link is a file that fails, and is told
+                    else:
+                        self.leave_out("not-a-picture", entry.path)  # a pipe, a socket
                 except OSError:
                     self.leave_out("link-loop", entry.path)
         files.sort()

@@ -14,7 +14,7 @@ from functools import cache
 from typing import IO, Any
 
 from cleancut import __version__
-from cleancut.batch.storage import plain, too_large
+from cleancut.batch.storage import LEFT_OUT, plain, too_large
 from cleancut.errors import BadOption, InputNotFound, StorageFailed, UnreadableImage
 
 TIMEOUT_S = 30.0
@@ -90,6 +90,11 @@ def _quoted(url: str) -> str:
         raise BadOption(
             f"{url!r:.100} is not a web address", hint="like https://host/a.jpg"
         ) from error
+    if f"?{parts.query}" == LEFT_OUT:
+        raise BadOption(
+            f"{plain(url)}: a report leaves out what follows the question mark, it may hold a key",
+            hint="hand in the whole address",
+        )
     if not host or "@" in host:
         raise BadOption(
             f"{plain(url)} is not a web address that can be read",

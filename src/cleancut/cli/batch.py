@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import shlex
 import signal
 import sys
@@ -217,19 +218,22 @@ def _tell_preview(request: BatchRequest, args: argparse.Namespace) -> int:
     """One line a picture: what would be done, and why."""
     import json
 
+    from cleancut.batch import storage
     from cleancut.batch.run import preview
 
     counts: dict[str, int] = {}
     for choice in preview(request):
         counts[choice.do] = counts.get(choice.do, 0) + 1
         if args.json:
-            facts = {"source": choice.job.source, "target": choice.job.target}
+            source = storage.keyless(choice.job.source)
+            facts = {"source": source, "target": choice.job.target}
             print(json.dumps({**facts, "do": choice.do, "reason": choice.reason}))
         elif not args.quiet and choice.do != "elsewhere":
             renamed = f", {shown(choice.planned)} is taken" if choice.planned else ""
             what = "" if choice.do == "todo" else f"{choice.do}: "
-            places = f"{shown(choice.job.source)} -> {shown(choice.job.target)}"
+            places = f"{shown(storage.plain(choice.job.source))} -> {shown(choice.job.target)}"
             print(f"{what}{places}  ({choice.reason}{renamed})")
+    counts = {"to do" if do == "todo" else do: count for do, count in counts.items()}
     told = ", ".join(f"{count} {name}" for name, count in sorted(counts.items()))
     print(f"cleancut: dry run: {told or 'nothing'}", file=sys.stderr)
     return 0
@@ -267,8 +271,16 @@ def _tell_summary(summary: Summary, args: argparse.Namespace) -> None:
 
 
 def _retry_command() -> str:
-    words = [word for word in sys.argv[1:] if word != "--retry-failed"]
+    words = [_masked(word) for word in sys.argv[1:] if word != "--retry-failed"]
     return shlex.join(["cleancut", *words, "--retry-failed"])
+
+
+def _masked(word: str) -> str:
+    """A word of the command line without password and key: what is printed ends in logs."""
+    if "://" not in word:
+        return word
+    word = re.sub(r"(?<=://)[^\s?#]*@", "...@", word)
+    return re.sub(r"(https?://[^?#]*\?).+", r"\1...", word, flags=re.IGNORECASE)
 
 
 def _duration(seconds: float) -> str:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from cleancut.batch import storage
 from cleancut.batch.job import Event, Finished, Notice, Started
 from cleancut.cli.main import shown
 
@@ -99,17 +100,18 @@ class Teller:
         return max(0, self.pictures - self.done - self.failed - self.skipped) / self.rate
 
     def figures(self) -> str:
-        """ "12 of 340, 2 failed, 2.31/s, 2:22 left"."""
+        """ "12 of 340, 2:22 left, 2.31/s, 2 failed", what matters most first."""
         count = self.done + self.failed + self.skipped
-        parts = [f"{count} of {self.pictures}" if self.pictures is not None else f"{count}"]
-        if self.skipped:
-            parts.append(f"{self.skipped} of earlier runs")
-        if self.failed:
-            parts.append(f"{self.failed} failed")
-        if self.rate:
-            parts.append(f"{self.rate:.2f}/s")
+        alone = f"{count} picture{'' if count == 1 else 's'}"
+        parts = [f"{count} of {self.pictures}" if self.pictures is not None else alone]
         if self.left_s is not None:
             parts.append(f"{clock(self.left_s)} left")
+        if self.rate:
+            parts.append(f"{self.rate:.2f}/s")
+        if self.failed:
+            parts.append(f"{self.failed} failed")
+        if self.skipped:
+            parts.append(f"{self.skipped} of earlier runs")
         return ", ".join(parts)
 
     def _count(self, event: Finished) -> None:
@@ -120,7 +122,7 @@ class Teller:
             return
         self.failed += 1
         if not self._json:
-            place = shown(event.job.source)
+            place = shown(storage.plain(event.job.source))
             hint = f"; {error['hint']}" if error.get("hint") else ""
             self._say(
                 f"cleancut: failed [{error['code']}] {place}: {shown(error['message'] + hint)}"
@@ -181,13 +183,17 @@ def _print(line: str) -> None:
 
 def _as_facts(event: Event) -> dict[str, Any]:
     if isinstance(event, Started):
-        return {"event": "started", "source": event.job.source, "target": event.job.target}
+        return {
+            "event": "started",
+            "source": storage.keyless(event.job.source),
+            "target": event.job.target,
+        }
     if isinstance(event, Notice):
         return {"event": "notice", "code": event.code, "text": event.text}
     job = event.job
     return {
         "event": "finished",
-        "source": job.source,
+        "source": storage.keyless(job.source),
         "target": job.target,
         **event.outcome.to_dict(),
     }

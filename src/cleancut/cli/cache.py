@@ -118,15 +118,13 @@ def run(args: argparse.Namespace) -> int:
         if args.action == "clear":
             removed = cache.clear()
             told = {"removed": removed}
-            text = f"{removed} results removed"
+            text = f"results: {removed} removed"
         elif args.action == "verify":
             verified = cache.verify()
             told = asdict(verified)
-            text = f"{verified.sound} results are sound" + (
-                f", {verified.damaged} were damaged and have been dropped"
-                if verified.damaged
-                else ""
-            )
+            text = f"results: {verified.sound} sound"
+            if verified.damaged:
+                text += f", {verified.damaged} damaged and dropped"
         else:
             contents = cache.contents()
             told = asdict(contents)

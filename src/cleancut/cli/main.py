@@ -54,10 +54,10 @@ class Parser(argparse.ArgumentParser):
             typed = match[1].split("=")[0]
             near = difflib.get_close_matches(typed, self._option_string_actions, n=1)
             message = f"unknown option {typed}"
-            if near:
-                hint = f"did you mean {near[0]}?"
-            elif os.path.lexists(match[1]):
+            if os.path.lexists(match[1]):
                 hint = f"if it is a file, write ./{match[1]}"
+            elif near:
+                hint = f"did you mean {near[0]}?"
         elif match := re.match(r"argument (command|action): invalid choice: '(.*?)'", message):
             near = difflib.get_close_matches(match[2], re.findall(r"'([^']+)'", message)[1:], n=1)
             message = f"unknown {match[1]} {match[2]!r}"

@@ -54,9 +54,12 @@ def with_margin(box: Box, margin: Margin) -> Box:
 def crop(pixels: np.ndarray, box: Box, *, replicate: bool = False) -> np.ndarray:
     """The part of ``pixels`` ((H, W) or (H, W, C)) inside ``box``.
 
-    What lies outside the picture is zero, or with ``replicate`` the nearest pixel.
+    What lies outside the picture is zero, or with ``replicate`` the nearest pixel. All of it is
+    ``pixels`` itself, no copy.
     """
     height, width = pixels.shape[:2]
+    if box == Box(0, 0, width, height):
+        return pixels
     inside = pixels[
         max(0, box.top) : min(height, box.bottom), max(0, box.left) : min(width, box.right)
     ]

@@ -67,12 +67,22 @@ def _refuse_what_is_no_path(source: str) -> None:
         )
 
 
+def missing(path: str | os.PathLike[str]) -> InputNotFound:
+    """The error for a path that leads nowhere."""
+    if os.path.islink(path):  # noqa: PTH114
+        goal = os.readlink(path)  # noqa: PTH115
+        return InputNotFound(
+            f"{path} is a link to {goal}, which is not there", hint="mend or remove the link"
+        )
+    return InputNotFound(f"no such file: {path}", hint="check the path")
+
+
 def _read_path(path: Path) -> bytes:
     try:
         with path.open("rb") as file:
             return _read_object(file)
     except FileNotFoundError as error:
-        raise InputNotFound(f"no such file: {path}", hint="check the path") from error
+        raise missing(path) from error
     except IsADirectoryError as error:
         raise InputNotFound(
             f"{path} is a folder", hint=f"hand in the files in it: {path / '*.jpg'}"

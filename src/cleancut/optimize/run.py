@@ -223,7 +223,10 @@ def _where(spec: ModelSpec) -> Placement:
 def _search(
     original: _Original, ranges: _Ranges, work: Path, tell: Progress
 ) -> tuple[_Candidate, tuple[Step, ...]]:
-    """Take layers back to float until the copy is good enough; the best one, and the curve."""
+    """Take layers back to float until the copy is good enough; the best one, and the curve.
+
+    The best is the fastest that is not refused, else of the faster ones that nearest to it.
+    """
     model = SaliencyModel(original.spec, original.session)
     original.scores = judge.score(model, original.truths, tell, "original")
     tried: list[tuple[_Candidate, Optimized]] = []
@@ -243,9 +246,11 @@ def _search(
         raise SetupError(
             f"{original.spec.id}: nothing of it can be computed in 8 bits", hint="use it as it is"
         )
-    fit = [pair for pair in tried if not pair[1].refused]
-    fit = fit or [pair for pair in tried if _faster(pair[1])] or tried
-    best, _ = min(fit, key=lambda pair: _rank(pair[1]))
+    if fit := [pair for pair in tried if not pair[1].refused]:
+        best, _ = min(fit, key=lambda pair: pair[1].ms[1])
+    else:
+        fit = [pair for pair in tried if _faster(pair[1])] or tried
+        best, _ = min(fit, key=lambda pair: _rank(pair[1]))
     return best, tuple(candidate.step(copy) for candidate, copy in tried)
 
 

@@ -23,6 +23,9 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 _LIMIT = 1 << 18  # bytes; a real manifest has about 5,000
 #: An int8 copy is not taken by "auto" where it is worse than its original by more than this.
 GRAD_LIMIT, MAD_LIMIT = 1.20, 1.10
+#: Nor, where no true mattes were at hand, if its mattes overlap the original's by less (IoU): on
+#: pictures made in code a copy looks better than it is.
+APART_LIMIT = 0.95
 #: Nor unless it takes at most this share of the original's time: its pixels differ a little.
 TIME_LIMIT = 0.9
 
@@ -107,6 +110,8 @@ class Optimized:
             return f"Grad is {self.grad_ratio - 1:.0%} worse, more than {GRAD_LIMIT - 1:.0%}"
         if self.mad_ratio > MAD_LIMIT:
             return f"MAD is {self.mad_ratio - 1:.0%} worse, more than {MAD_LIMIT - 1:.0%}"
+        if self.truth != "pairs" and self.apart_iou < APART_LIMIT:
+            return f"its mattes differ from the original's (IoU {self.apart_iou:.2f})"
         if self.ms[1] > TIME_LIMIT * self.ms[0]:
             return f"it is not clearly faster ({self.ms[1]:.0f} of {self.ms[0]:.0f} ms)"
         return ""
