@@ -305,6 +305,12 @@ def test_the_key_in_an_address_is_in_no_ledger_and_report(tmp_path: Path) -> Non
         }
 
 
+def test_a_broken_address_is_told_without_its_key() -> None:
+    with pytest.raises(BadOption) as caught:
+        storage.read("http://[::1/a.jpg?sig=SECRET")
+    assert "SECRET" not in caught.value.message
+
+
 def test_an_address_out_of_a_report_is_refused() -> None:
     with pytest.raises(BadOption, match="question mark"):
         storage.read("https://h/b.jpg?...")

@@ -88,7 +88,7 @@ def _quoted(url: str) -> str:
         host = parts.netloc.encode("idna").decode("ascii") if parts.netloc else ""
     except (UnicodeError, ValueError) as error:
         raise BadOption(
-            f"{url!r:.100} is not a web address", hint="like https://host/a.jpg"
+            f"{plain(url)!r:.100} is not a web address", hint="like https://host/a.jpg"
         ) from error
     if f"?{parts.query}" == LEFT_OUT:
         raise BadOption(

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
+from cleancut.cli.main import shown
 from cleancut.errors import BadOption, CleancutError
 
 if TYPE_CHECKING:
@@ -140,7 +141,7 @@ def _lines(contents: Contents) -> list[tuple[str, str]]:
     share = f" ({contents.hits / asked:.0%})" if asked else ""
     limit = "no limit" if contents.max_bytes is None else f"of {_size(contents.max_bytes)}"
     return [
-        ("place", contents.place),
+        ("place", shown(contents.place)),
         ("results", str(contents.entries)),
         ("size", f"{'unknown' if contents.bytes is None else _size(contents.bytes)} {limit}"),
         ("hits", f"{contents.hits} of {asked} look-ups{share}"),
