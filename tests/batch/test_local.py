@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from statistics import median
 
 import pytest
 
@@ -259,5 +260,6 @@ def test_memory_stays_flat(tmp_path: Path) -> None:
             status = Path(f"/proc/{runner.start().pid}/status").read_text("ascii")
             sizes.append(int(status.partition("VmRSS:")[2].split()[0]))
     assert len(sizes) == 600
-    early, late = max(sizes[40:200]), max(sizes[400:])
+    # Medians: how much is in work at a time, and so the highest value, is chance.
+    early, late = median(sizes[100:200]), median(sizes[500:])
     assert late <= 1.05 * early

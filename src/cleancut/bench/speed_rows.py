@@ -80,13 +80,16 @@ def measure_isnet(bench: SpeedBench) -> list[Row]:
 
 
 def measure_int8(bench: SpeedBench) -> list[Row]:
-    """2. The same with the int8 copy that `cleancut models optimize isnet` made."""
+    """2. The same with the int8 copies that `cleancut models optimize` made."""
     side = bench.ours.at_home(bench.store)
-    turns = take_turns({"cleancut": partial(_int8_folder, bench, side)}, bench.runs)
-    if "cleancut" in turns.failed:
-        bench.notes.append(f"2: not measured: {turns.failed['cleancut']}")
-        return []
-    return _folder_rows(2, "same, isnet int8", turns, 3.8, 900)
+    rows = []
+    for model, seconds, mb in (("isnet", 3.8, 900), ("u2netp", 1.8, 500)):
+        turns = take_turns({"cleancut": partial(_int8_folder, bench, side, model)}, bench.runs)
+        if "cleancut" in turns.failed:
+            bench.notes.append(f"2: {model} not measured: {turns.failed['cleancut']}")
+        else:
+            rows += _folder_rows(2, f"same pictures, {model} int8", turns, seconds, mb)
+    return rows
 
 
 def measure_u2netp(bench: SpeedBench) -> list[Row]:
@@ -148,8 +151,8 @@ MEASUREMENTS: dict[int, Callable[[SpeedBench], list[Row]]] = {
 }
 
 
-def _int8_folder(bench: SpeedBench, side: Side) -> Sample:
-    return side.cut_folder("isnet", bench.images, bench.new_folder(), "--precision", "int8")
+def _int8_folder(bench: SpeedBench, side: Side, model: str) -> Sample:
+    return side.cut_folder(model, bench.images, bench.new_folder(), "--precision", "int8")
 
 
 def _net_alone(side: Side, *, model: str, count: int) -> Sample:
