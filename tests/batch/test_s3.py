@@ -43,8 +43,8 @@ def store() -> Iterator[str]:
         # File systems are kept, with the endpoint they were made for.
         remote._system.cache_clear()
         s3fs.S3FileSystem.clear_instance_cache()
-        s3fs.S3FileSystem().mkdir("shop")
-        yield "s3://shop"
+        s3fs.S3FileSystem().mkdir("market")
+        yield "s3://market"
         remote._system.cache_clear()
         s3fs.S3FileSystem.clear_instance_cache()
     server.stop()
