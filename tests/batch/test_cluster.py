@@ -244,7 +244,8 @@ def test_a_picture_that_takes_workers_down_is_recorded_and_the_others_are_done(n
     assert failed[0].outcome.error is not None
     assert failed[0].outcome.error["code"] == "crashed"
     codes = [event.code for event in events if isinstance(event, Notice)]
-    assert "worker-lost" in codes
+    # Which of the two is told depends on whether another worker began before all was lost.
+    assert {"worker-lost", "workers-lost"} & set(codes)
     assert "mixed-backends" in codes
 
 
