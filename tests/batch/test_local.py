@@ -260,6 +260,8 @@ def test_memory_stays_flat(tmp_path: Path) -> None:
             status = Path(f"/proc/{runner.start().pid}/status").read_text("ascii")
             sizes.append(int(status.partition("VmRSS:")[2].split()[0]))
     assert len(sizes) == 600
-    # Medians: how much is in work at a time, and so the highest value, is chance.
+    # Medians: how much is in work at a time, and so the highest value, is chance. What the
+    # allocator keeps back differs by some MB; to hold on to only the smallest of these pictures
+    # (312 kB) once for each file would take 120 MB. The share over 2,000 real ones is measured.
     early, late = median(sizes[100:200]), median(sizes[500:])
-    assert late <= 1.05 * early
+    assert late <= early + 30_000

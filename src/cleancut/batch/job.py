@@ -114,3 +114,12 @@ def error_facts(error: CleancutError) -> dict[str, str]:
     if isinstance(error, OutputNotWritable) and getattr(cause, "errno", None) in _DISK_ERRORS:
         facts["scope"] = "run"
     return facts
+
+
+def error_from(code: str, message: str, hint: str) -> CleancutError:
+    """The error that another process has described; one of an unknown code is a plain one."""
+    kinds = [CleancutError]
+    for kind in kinds:
+        kinds.extend(kind.__subclasses__())
+    found = next((kind for kind in kinds if kind.code == code), CleancutError)
+    return found(message, hint=hint)

@@ -9,12 +9,21 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any
 
 from cleancut.batch import storage
-from cleancut.batch.job import Event, Finished, Job, Notice, Outcome, Started, error_facts
+from cleancut.batch.job import (
+    Event,
+    Finished,
+    Job,
+    Notice,
+    Outcome,
+    Started,
+    error_facts,
+    error_from,
+)
 from cleancut.batch.process import COMMAND, Child
 from cleancut.batch.shift import MOST_ATTEMPTS, Shift
 from cleancut.errors import BadOption, CleancutError, PictureCrashed, RunError, TimedOut
@@ -133,7 +142,8 @@ class LocalRunner:
         elif "finished" in what:
             yield from shift.finish(Outcome(**what["finished"]))
         elif "setup" in what:
-            raise _error_from(what["setup"])
+            facts = what["setup"]
+            raise error_from(facts["code"], facts["message"], facts["hint"])
         elif "ready" in what:
             child.ready = True
             shift.false_starts = 0
@@ -276,12 +286,3 @@ def _crashed(job: Job, how: str, killed: bool) -> Outcome:
 
 def _failed(job: Job, error: CleancutError) -> Outcome:
     return Outcome(job.id, "failed", error=error_facts(error))
-
-
-def _error_from(facts: Mapping[str, str]) -> CleancutError:
-    """The error that a child has described."""
-    kinds = [CleancutError]
-    for kind in kinds:
-        kinds.extend(kind.__subclasses__())
-    found = next((kind for kind in kinds if kind.code == facts["code"]), CleancutError)
-    return found(facts["message"], hint=facts["hint"])

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from cleancut.batch.job import Event, Finished, Job, Notice, Outcome, Runner
+from cleancut.batch.job import Event, Finished, Job, Notice, Outcome, Runner, error_from
 from cleancut.errors import CleancutError, ClusterUnavailable
 
 if TYPE_CHECKING:
@@ -201,9 +201,4 @@ def _mismatch(config: WorkerConfig, wanted: Mapping[str, str]) -> CleancutError 
 def _error(values: Iterable[str] | None) -> CleancutError | None:
     if values is None:
         return None
-    code, message, hint = values
-    kinds = [CleancutError]
-    for kind in kinds:
-        kinds.extend(kind.__subclasses__())
-    found = next((kind for kind in kinds if kind.code == code), CleancutError)
-    return found(message, hint=hint)
+    return error_from(*values)

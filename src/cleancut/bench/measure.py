@@ -8,13 +8,13 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
 from typing import Any
 
-from cleancut.errors import RunError
+from cleancut.errors import BadOption, RunError
 
 _LAUNCH = Path(__file__).with_name("launch.py")
 TIMEOUT_S = 600.0
@@ -58,6 +58,15 @@ class Turns:
         values = [value(sample) for sample in self.samples.get(side, [])]
         known = tuple(v for v in values if v is not None)
         return Figure(known) if known else None
+
+
+def check_request(runs: int, only: Collection[int], measurements: Collection[int]) -> None:
+    """Refuse (``BadOption``) what cannot be measured: no run, or a number that none has."""
+    if runs < 1:
+        raise BadOption(f"{runs} runs measure nothing", hint="give --runs 1 or more")
+    if unknown := sorted(set(only) - set(measurements)):
+        known = ", ".join(map(str, measurements))
+        raise BadOption(f"there is no measurement {unknown[0]}", hint=f"one of: {known}")
 
 
 def run_once(

@@ -12,12 +12,12 @@ from pathlib import Path
 from cleancut.backends.machine import cpu_limit, cpu_model
 from cleancut.bench import peer as rembg_peer
 from cleancut.bench.flame import flame
+from cleancut.bench.measure import check_request
 from cleancut.bench.pictures import NOISE_SIGMA, fetch_demo_pictures, make_photo
 from cleancut.bench.report import Report, Row
 from cleancut.bench.sides import Side, Tell, our_side, our_software, rembg_or_reason
 from cleancut.bench.speed_rows import MEASUREMENTS, SpeedBench
 from cleancut.catalog import find
-from cleancut.errors import BadOption
 from cleancut.weights.folders import cache_folder, home
 from cleancut.weights.resolve import resolve
 
@@ -45,11 +45,7 @@ class SpeedPlan:
 
     def __post_init__(self) -> None:
         """Refuse what cannot be measured (``BadOption``)."""
-        if self.runs < 1:
-            raise BadOption(f"{self.runs} runs measure nothing", hint="give --runs 1 or more")
-        if unknown := sorted(self.only - MEASUREMENTS.keys()):
-            known = ", ".join(map(str, MEASUREMENTS))
-            raise BadOption(f"there is no measurement {unknown[0]}", hint=f"one of: {known}")
+        check_request(self.runs, self.only, MEASUREMENTS)
 
 
 def speed(plan: SpeedPlan, tell: Tell) -> tuple[Report, str]:

@@ -14,6 +14,7 @@ from cleancut.errors import BadOption
 
 if TYPE_CHECKING:
     from cleancut.bench.accuracy import Plan, Report
+    from cleancut.bench.report import Report as Rows
 
 EPILOG = """\
 examples:
@@ -151,9 +152,8 @@ def _tell(line: str) -> None:
 
 
 def _start(args: argparse.Namespace) -> int:
-    from cleancut.bench.report import to_markdown, write_block
+    from cleancut.bench.report import BEGIN, END
     from cleancut.bench.start import Plan, numbers, start
-    from cleancut.imaging.files import write_atomic
 
     plan = Plan(
         runs=args.runs,
@@ -161,18 +161,11 @@ def _start(args: argparse.Namespace) -> int:
         image=args.image,
         peer_venv=None if args.no_rembg else args.peer_venv,
     )
-    report = start(plan, _tell)
-    text = to_markdown(report)
-    print(text)
-    if args.json:
-        write_atomic(args.json, json.dumps(report.to_dict(), indent=1).encode())
-    for document in args.write:
-        write_block(document, text)
+    _publish_rows(start(plan, _tell), args, (BEGIN, END))
     return 0
 
 
 def _speed(args: argparse.Namespace) -> int:
-    from cleancut.bench.report import to_markdown, write_block
     from cleancut.bench.speed import MARKERS, SpeedPlan, speed
     from cleancut.bench.start import numbers
     from cleancut.imaging.files import write_atomic
@@ -185,15 +178,22 @@ def _speed(args: argparse.Namespace) -> int:
         peer_venv=None if args.no_rembg else args.peer_venv,
     )
     report, drawing = speed(plan, _tell)
+    _publish_rows(report, args, MARKERS)
+    if args.flame and drawing:
+        write_atomic(args.flame, drawing.encode())
+    return 0
+
+
+def _publish_rows(report: Rows, args: argparse.Namespace, markers: tuple[str, str]) -> None:
+    from cleancut.bench.report import to_markdown, write_block
+    from cleancut.imaging.files import write_atomic
+
     text = to_markdown(report)
     print(text)
     if args.json:
         write_atomic(args.json, json.dumps(report.to_dict(), indent=1).encode())
-    if args.flame and drawing:
-        write_atomic(args.flame, drawing.encode())
     for document in args.write:
-        write_block(document, text, markers=MARKERS)
-    return 0
+        write_block(document, text, markers=markers)
 
 
 def _accuracy(args: argparse.Namespace) -> int:
