@@ -56,7 +56,7 @@ $(VENV)/.installed: pyproject.toml
 	touch $@
 
 $(VENV)/.dev: $(VENV)/.installed
-	$(BIN)/python -m pip install --quiet --editable '.[convert,heic,s3,redis,ray,optimize]' --group dev
+	$(BIN)/python -m pip install --quiet --editable '.[convert,heic,s3,redis,ray,optimize,server]' --group dev
 	touch $@
 
 clean:

@@ -11,7 +11,19 @@
     │   ├── BadArray                bad-array
     │   ├── InputNotFound           input-not-found
     │   ├── OutputNotWritable       output-not-writable
-    │   └── NoSubject               no-subject
+    │   ├── NoSubject               no-subject
+    │   └── RequestError            what a client asked of the server
+    │       ├── BadRequest          bad-request
+    │       ├── KeyRefused          key-refused
+    │       ├── RateLimited         rate-limited
+    │       ├── QuotaSpent          quota-spent
+    │       ├── BodyTooLarge        body-too-large
+    │       ├── BodyTooSlow         body-too-slow
+    │       ├── AddressRefused      address-refused
+    │       ├── FetchFailed         fetch-failed
+    │       ├── JobNotFound         job-not-found
+    │       ├── JobConflict         job-conflict
+    │       └── LinkExpired         link-expired
     ├── SetupError                  kind "setup": this installation cannot do it yet
     │   ├── UnknownModel            unknown-model
     │   ├── LicenceRefused          licence-refused
@@ -28,7 +40,9 @@
         ├── OutOfMemory             out-of-memory
         ├── PictureCrashed          crashed
         ├── TimedOut                timed-out
-        └── StorageFailed           storage-failed
+        ├── StorageFailed           storage-failed
+        ├── Busy                    busy
+        └── Cancelled               cancelled
 
 ``code`` is stable and documented, ``kind`` decides exit code and HTTP status, ``hint`` is the next
 thing to do, most often a command to type.
@@ -117,6 +131,85 @@ class NoSubject(InputError):
     """The picture has no subject, and ``fail_if_empty`` was set."""
 
     code = "no-subject"
+
+
+class RequestError(InputError):
+    """A request that the server cannot or will not serve.
+
+    ``retry_after_s`` is when it is worth another try, None where it never is.
+    """
+
+    code = "request-error"
+
+    def __init__(self, message: str, *, hint: str = "", retry_after_s: float | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.retry_after_s = retry_after_s
+
+
+class BadRequest(RequestError):
+    """A body that cannot be read: broken multipart or JSON, a field missing or given twice."""
+
+    code = "bad-request"
+
+
+class KeyRefused(RequestError):
+    """No API key was given, or one that is unknown or revoked."""
+
+    code = "key-refused"
+
+
+class RateLimited(RequestError):
+    """The key has had its requests for now."""
+
+    code = "rate-limited"
+
+
+class QuotaSpent(RequestError):
+    """The key has had its megapixels for this period."""
+
+    code = "quota-spent"
+
+
+class BodyTooLarge(RequestError):
+    """More bytes than the server takes in one request."""
+
+    code = "body-too-large"
+
+
+class BodyTooSlow(RequestError):
+    """The request's body did not arrive in time."""
+
+    code = "body-too-slow"
+
+
+class AddressRefused(RequestError):
+    """A URL that the server will not ask: not http(s), or of a private or reserved address."""
+
+    code = "address-refused"
+
+
+class FetchFailed(RequestError):
+    """The picture behind a URL could not be fetched."""
+
+    code = "fetch-failed"
+
+
+class JobNotFound(RequestError):
+    """No such job, or it belongs to another key, or it has expired."""
+
+    code = "job-not-found"
+
+
+class JobConflict(RequestError):
+    """The job is not in a state in which this can be done, or its idempotency key was used."""
+
+    code = "job-conflict"
+
+
+class LinkExpired(RequestError):
+    """A result link that is past its time, or whose signature is wrong."""
+
+    code = "link-expired"
 
 
 class SetupError(CleancutError):
@@ -223,4 +316,22 @@ class StorageFailed(RunError):
     """An object store or a web server could not be reached, or gave up in the middle."""
 
     code = "storage-failed"
+    kind = "resource"
+
+
+class Busy(RunError):
+    """As many pictures wait as may; ``retry_after_s`` is when there will likely be room."""
+
+    code = "busy"
+    kind = "resource"
+
+    def __init__(self, message: str, *, hint: str = "", retry_after_s: float = 1.0) -> None:
+        super().__init__(message, hint=hint)
+        self.retry_after_s = retry_after_s
+
+
+class Cancelled(RunError):
+    """It was called off before it was done."""
+
+    code = "cancelled"
     kind = "resource"

@@ -1,0 +1,1 @@
+"""The HTTP server: remove.bg's API, rembg's, and our own, over one bounded pool of work."""

@@ -1,0 +1,40 @@
+"""One picture to cut, as every door of the server orders it, and what comes back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from cleancut.options import Options
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """A picture on disk and how it is cut.
+
+    ``source`` holds the picture file's bytes. ``guidance`` are fields of ``Guidance``: points and
+    boxes as text, pictures as paths. ``options.background`` may be a path that the server made up,
+    never one that a client wrote. ``target`` is where the result goes, made whole; None for a place in
+    the spool that is removed once it was read. ``patient`` orders are served after all others and
+    are never refused for a full queue.
+    """
+
+    source: Path
+    options: Options
+    guidance: Mapping[str, str] = field(default_factory=dict)
+    target: Path | None = None
+    patient: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cut:
+    """A cutout as a file's bytes and the facts of ``Encoded``; ``cached`` if it was kept.
+
+    ``data`` is empty where the order named a target.
+    """
+
+    data: bytes
+    facts: Mapping[str, Any]
+    cached: bool = False
