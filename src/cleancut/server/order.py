@@ -16,9 +16,9 @@ class Order:
 
     ``source`` holds the picture file's bytes. ``guidance`` are fields of ``Guidance``: points and
     boxes as text, pictures as paths. ``options.background`` may be a path that the server made up,
-    never one that a client wrote. ``target`` is where the result goes, made whole; None for a place in
-    the spool that is removed once it was read. ``patient`` orders are served after all others and
-    are never refused for a full queue.
+    never one that a client wrote. ``target`` is where the result goes, made whole; None for a
+    place in the spool that is removed once it was read. ``patient`` orders are served after all
+    others and are never refused for a full queue.
     """
 
     source: Path
