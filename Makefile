@@ -5,7 +5,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test check lint fmt docs docs-picture bench-start bench-speed bench-accuracy clean
+.PHONY: demo test check lint fmt docs docs-picture bench-start bench-speed bench-server bench-accuracy clean
 
 demo: $(VENV)/.installed
 	@$(BIN)/cleancut demo $(if $(IMAGE),"$(IMAGE)") -o demo-out
@@ -41,6 +41,12 @@ bench-start: $(VENV)/.installed
 bench-speed: $(VENV)/.installed
 	$(BIN)/cleancut models pull u2netp isnet
 	$(BIN)/cleancut bench speed
+
+# The HTTP server under load beside rembg's; about ten minutes.
+bench-server: $(VENV)/.installed
+	$(BIN)/python -m pip install --quiet --editable '.[server]'
+	$(BIN)/cleancut models pull u2netp isnet
+	$(BIN)/cleancut bench server
 
 # Scores the default model beside rembg on your pictures: make bench-accuracy DIR=pictures
 bench-accuracy: $(VENV)/.installed

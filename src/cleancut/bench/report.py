@@ -17,10 +17,10 @@ _HEAD = ("metric", "rembg", "cleancut", "ratio", "target", "met?")
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One metric of both sides; less is better.
+    """One metric of both sides; less is better, except with ``at_least``.
 
-    ``unit`` is "s", "MB", "%" or "" for a count. ``target`` is what cleancut's median must not
-    exceed, or with ``at_least`` must reach; None where nothing was promised.
+    ``unit`` is "s", "ms", "/s", "MB", "%" or "" for a count. ``target`` is what cleancut's median
+    must not exceed, or with ``at_least`` must reach; None where nothing was promised.
     """
 
     number: int
@@ -33,10 +33,12 @@ class Row:
 
     @property
     def ratio(self) -> float | None:
-        """rembg's median over ours: how many times less we need."""
-        if self.rembg is None or self.cleancut is None or self.cleancut.median == 0:
+        """How many times better ours is by the medians."""
+        if self.rembg is None or self.cleancut is None:
             return None
-        return self.rembg.median / self.cleancut.median
+        ours, theirs = self.cleancut.median, self.rembg.median
+        over, under = (ours, theirs) if self.at_least else (theirs, ours)
+        return over / under if under else None
 
     @property
     def met(self) -> bool | None:
@@ -123,10 +125,11 @@ def _shown(figure: Figure | None, unit: str) -> str:
         return "not measured"
     if unit == "":
         return f"{figure.median:.0f}"
-    digits = 0 if unit == "MB" else 1 if unit == "%" else 2 if figure.median >= 0.2 else 3
+    digits = 0 if unit == "MB" else 1 if unit in ("%", "ms") else 2 if figure.median >= 0.2 else 3
     text = f"{figure.median:.{digits}f} {unit}"
     one = len(figure.values) == 1 or unit == "%"
-    return text if one else f"{text} ({figure.minimum:.{digits}f})"
+    best = max(figure.values) if unit == "/s" else figure.minimum
+    return text if one else f"{text} ({best:.{digits}f})"
 
 
 def _target(row: Row) -> str:

@@ -23,6 +23,8 @@ examples:
   cleancut bench start --no-rembg --image my.jpg --json start.json
   cleancut bench speed                   a folder, a large picture, a long run, beside rembg
   cleancut bench speed --images photos --only 1,3 --flame where.svg
+  cleancut bench server                  eight clients at once, beside `rembg s`; a siege of 200
+  cleancut bench server --only 5 --siege 300
   cleancut bench accuracy pictures       pictures/SET/image/*.jpg, pictures/SET/alpha/*.png
   cleancut bench accuracy pictures -m isnet -m modnet --html report.html
   cleancut bench accuracy pictures --rembg --only portraits --write docs/accuracy.md
@@ -61,6 +63,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     fast.add_argument("--large", type=Path, metavar="FILE", help="a photograph of 12 megapixels")
     fast.add_argument("--no-rembg", action="store_true", help="measure only cleancut")
     fast.add_argument("--flame", type=Path, metavar="SVG", help="draw where a picture's time goes")
+    what = "the HTTP server under load, beside rembg's"
+    served = actions.add_parser("server", help=what, description=what, allow_abbrev=False)
+    served.add_argument("--runs", type=int, default=2, metavar="N", help="runs a side (default: 2)")
+    served.add_argument(
+        "--only", default="", metavar="LIST", help="numbers of measurements, like 1,3"
+    )
+    for flag, seconds, about in (
+        ("--seconds", 30.0, "how long eight clients ask in each run"),
+        ("--siege", 60.0, "how long two hundred do"),
+    ):
+        text = f"{about} (default: {seconds:g})"
+        served.add_argument(flag, type=float, default=seconds, metavar="S", help=text)
+    served.add_argument("--no-rembg", action="store_true", help="measure only cleancut")
     what = "score mattes of models, options and other tools on pictures with true mattes"
     scored = actions.add_parser("accuracy", help=what, description=what, allow_abbrev=False)
     _add_accuracy(scored)
@@ -75,6 +90,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     for action, peer in (
         (start, "rembg"),
         (fast, "rembg"),
+        (served, "rembg"),
         (scored, "rembg"),
         (solved, "pymatting"),
     ):
@@ -143,7 +159,13 @@ def _add_accuracy(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Measure and print the table; the figures decide nothing about the exit code."""
-    actions = {"start": _start, "speed": _speed, "accuracy": _accuracy, "matting": _matting}
+    actions = {
+        "start": _start,
+        "speed": _speed,
+        "server": _server,
+        "accuracy": _accuracy,
+        "matting": _matting,
+    }
     return actions[args.action](args)
 
 
@@ -181,6 +203,21 @@ def _speed(args: argparse.Namespace) -> int:
     _publish_rows(report, args, MARKERS)
     if args.flame and drawing:
         write_atomic(args.flame, drawing.encode())
+    return 0
+
+
+def _server(args: argparse.Namespace) -> int:
+    from cleancut.bench.serving import MARKERS, ServerPlan, server
+    from cleancut.bench.start import numbers
+
+    plan = ServerPlan(
+        runs=args.runs,
+        seconds=args.seconds,
+        siege_s=args.siege,
+        only=numbers(args.only),
+        peer_venv=None if args.no_rembg else args.peer_venv,
+    )
+    _publish_rows(server(plan, _tell), args, MARKERS)
     return 0
 
 
