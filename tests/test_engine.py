@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import io
+import subprocess
+import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -12,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 import cleancut
-from cleancut import Engine, Options, cutout
+from cleancut import Engine, Guidance, Options, cutout
 from cleancut.cache.disk import DiskCache
 from cleancut.errors import (
     BadArray,
@@ -264,7 +266,9 @@ def test_matte_is_the_alpha(disc: NDArray[np.uint8]) -> None:
     assert (alpha == cutout(disc, model="echo").alpha).all()
 
 
-@pytest.mark.parametrize("values", [{"max_models": 0}, {"threads": -1}, {"threads": "two"}])
+@pytest.mark.parametrize(
+    "values", [{"max_models": 0}, {"max_model_bytes": 0}, {"threads": -1}, {"threads": "two"}]
+)
 def test_an_engine_of_impossible_size_is_refused(values: dict[str, Any]) -> None:
     with pytest.raises(BadOption):
         Engine(**values)
@@ -336,6 +340,64 @@ def test_a_file_is_cut_once_with_a_cache(
     assert not engine.encoded(path, refine="off").cached
     assert engine.encoded(path, refine="off").cached
     cache.close()
+
+
+def test_what_is_kept_is_found_without_cutting(png: bytes, tmp_path: Path) -> None:
+    cache = DiskCache(tmp_path / "results")
+    engine = Engine(Options(model="echo"), cache=cache)
+    other = Options(model="echo", only_mask=True)
+    assert engine.kept(png) is None
+    made = engine.encoded(png)
+    engine.encoded(png, guidance=Guidance(mask=png))
+    kept = engine.kept(png)
+    assert kept is not None
+    assert (kept.data, kept.cached, kept.facts["cached"]) == (made.data, True, True)
+    assert engine.kept(png, options=other) is None
+    assert engine.kept(png, guidance=Guidance(mask=png)) is not None
+    assert engine.kept(png, guidance=Guidance(mask=png[:-1])) is None
+    assert engine.kept(b"no picture") is None
+    assert engine.kept(png, options=Options(model="isnet")) is None  # an error, when it is cut
+    assert Engine(Options(model="echo")).kept(png) is None
+    assert cache.contents().hits == 2
+    cache.close()
+
+
+def test_a_kept_result_is_found_without_heavy_imports(png: bytes, tmp_path: Path) -> None:
+    cache = DiskCache(tmp_path / "results")
+    Engine(Options(model="echo"), cache=cache).encoded(png)
+    cache.close()
+    (tmp_path / "disc.png").write_bytes(png)
+    code = f"""if True:
+        import sys
+        from pathlib import Path
+        from cleancut import Engine, Options
+        from cleancut.cache import open_cache
+        engine = Engine(Options(model="echo"), cache=open_cache({str(tmp_path / "results")!r}))
+        assert engine.kept(Path({str(tmp_path / "disc.png")!r}).read_bytes()).cached
+        print([n for n in ("numpy", "cv2", "PIL", "onnxruntime", "openvino") if n in sys.modules])
+    """
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert (done.stdout.strip(), done.stderr) == ("[]", "")
+
+
+def test_options_that_need_the_same_weights_share_one_model(
+    disc: NDArray[np.uint8], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from cleancut.models import load as loading
+
+    loads = []
+    real = loading.load
+
+    def counted(spec, placing):  # type: ignore[no-untyped-def]
+        loads.append(spec.id)
+        return real(spec, placing)
+
+    monkeypatch.setattr(loading, "load", counted)
+    engine = Engine(Options(model="echo"), max_model_bytes=1 << 30)
+    for changes in ({}, {"minmax": True}, {"refine": "best"}, {"format": "webp"}, {"crop": True}):
+        engine.encoded(disc, **changes)  # type: ignore[arg-type]
+    assert loads == ["echo"]
+    assert [model.name for model in engine.loaded()] == ["echo"]
 
 
 def test_errors_are_the_same_with_a_cache(png: bytes, tmp_path: Path) -> None:

@@ -15,10 +15,13 @@ from cleancut.options import (
     SECTIONS,
     Background,
     Margin,
+    Margins,
     Options,
+    Placing,
     flag,
     parse_background,
     parse_margin,
+    parse_placing,
 )
 
 
@@ -39,7 +42,14 @@ def test_defaults_are_valid_and_have_empty_json() -> None:
         {"background": "nocolour"},
         {"background": "blur:x"},
         {"background": "blur:99%"},
-        {"background": "#12345678"},
+        {"background": "#1234567"},
+        {"background": "rgb(300, 0, 0)"},
+        {"alpha_matting": "240"},
+        {"alpha_matting": "256,10,10"},
+        {"alpha_matting": "240,10,1001"},
+        {"alpha_matting": "240,10,-1"},
+        {"alpha_matting": 240},
+        {"binarise": "yes"},
         {"backend": "tensorflow"},
         {"format": "bmp"},
         {"model": ""},
@@ -68,6 +78,27 @@ def test_defaults_are_valid_and_have_empty_json() -> None:
         {"shadow": "below"},
         {"shadow": True},
         {"only_mask": True, "shadow": "keep"},
+        {"only_mask": True, "format": "zip"},
+        {"margin": ""},
+        {"margin": "1 2 3"},
+        {"margin": "1 2 3 4 5"},
+        {"margin": "5 % 1"},
+        {"scale": "80"},
+        {"scale": "9%"},
+        {"scale": "101%"},
+        {"scale": 80},
+        {"scale": ""},
+        {"position": "30"},
+        {"position": "101%"},
+        {"position": "-1%"},
+        {"position": "left"},
+        {"position": ""},
+        {"position": "10% 20% 30%"},
+        {"position": "original center"},
+        {"position": 0.5},
+        {"max_output_megapixels": 0},
+        {"max_output_megapixels": True},
+        {"max_output_megapixels": float("inf")},
     ],
 )
 def test_impossible_values_are_refused(values: dict[str, typing.Any]) -> None:
@@ -100,8 +131,35 @@ def test_a_changed_copy_is_validated_again() -> None:
 
 
 def test_margins() -> None:
-    assert parse_margin("12") == parse_margin("12px") == Margin(pixels=12)
-    assert parse_margin("5%") == Margin(share=0.05)
+    for text in ("12", "12px", " 12 px "):
+        assert parse_margin(text) == Margins.even(Margin(pixels=12))
+    assert parse_margin("5%") == Margins.even(Margin(share=0.05))
+    ten, twenty = Margin(pixels=10), Margin(share=0.2)
+    assert parse_margin("10 20%") == Margins(ten, twenty, ten, twenty)
+    assert parse_margin("1 2px 3% 4") == Margins(
+        Margin(1), Margin(2), Margin(share=0.03), Margin(4)
+    )
+
+
+@pytest.mark.parametrize(
+    ("scale", "position", "placing"),
+    [
+        (None, None, None),
+        ("original", None, None),
+        (None, "original", None),
+        ("original", "original", None),
+        ("80%", None, Placing(0.8, 0.5, 0.5)),
+        ("80%", "original", Placing(0.8)),
+        ("10%", "0% 100%", Placing(0.1, 0.0, 1.0)),
+        (None, "center", Placing(None, 0.5, 0.5)),
+        (None, "30%", Placing(None, 0.3, 0.3)),
+        (None, " center  7.5% ", Placing(None, 0.5, 0.075)),
+    ],
+)
+def test_scale_and_position(
+    scale: str | None, position: str | None, placing: Placing | None
+) -> None:
+    assert parse_placing(scale, position) == placing
 
 
 def test_backgrounds() -> None:
@@ -109,6 +167,7 @@ def test_backgrounds() -> None:
     assert parse_background("transparent") is None
     assert parse_background("#fff") == parse_background("white") == Background(colour=(255,) * 3)
     assert parse_background("rgb(1, 2, 3)") == Background(colour=(1, 2, 3))
+    assert parse_background("#12345600") == Background(colour=(0x12, 0x34, 0x56), opacity=0.0)
     assert parse_background("blur") == Background(blur_share=0.02)
     assert parse_background("blur:20") == Background(blur_px=20.0)
     assert parse_background("blur:3%") == Background(blur_share=0.03)

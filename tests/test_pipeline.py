@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import dataclasses
 
+import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -242,3 +243,125 @@ def test_a_face_drawn_in_outlines_on_white_is_see_through_and_that_is_said() -> 
     assert "--fill-holes" in notes(outline)
     assert "open_outline" not in notes(filled)
     assert "open_outline" not in notes(outline, fill_holes=True)
+
+
+def _off_centre() -> tuple[Picture, Says]:
+    """A red disc in the upper left of a blue picture, 120 x 200."""
+    y, x = np.mgrid[:120, :200]
+    alpha = np.clip((25 - np.hypot(y - 40, x - 50)) / 3 + 0.5, 0, 1).astype(np.float32)
+    rgb = alpha[..., None] * (220, 30, 30) + (1 - alpha[..., None]) * (20, 30, 200)
+    return Picture(np.rint(rgb).astype(np.uint8)), Says(alpha)
+
+
+def test_the_subject_is_scaled_and_placed_and_its_box_says_where() -> None:
+    picture, model = _off_centre()
+    plain = cutout(picture, model, Options())
+    for options, left, top in (
+        (Options(scale="50%"), 0.5, 0.5),
+        (Options(scale="90%", position="100% 0%"), 1.0, 0.0),
+        (Options(position="30% 70%"), 0.3, 0.7),
+    ):
+        placed = cutout(picture, model, options)
+        box = placed.box
+        assert box is not None
+        assert placed.alpha.shape == (120, 200)
+        assert box.left == pytest.approx(left * (200 - box.width), abs=1.5)
+        assert box.top == pytest.approx(top * (120 - box.height), abs=1.5)
+        if options.scale:
+            assert box.height == pytest.approx(120 * int(options.scale[:2]) / 100, abs=2)
+        assert placed.coverage == plain.coverage  # of the picture, as it says
+        seen = placed.alpha > 0.1
+        rim = plain.foreground[plain.alpha > 0.1][:, 2].max()
+        assert placed.foreground[seen][:, 2].max() < rim + 15  # no more blue than there was
+        assert (placed.foreground[placed.alpha < 1 / 600] == 0).all()
+
+
+def test_background_and_shadow_go_with_a_placed_subject() -> None:
+    picture, model = _off_centre()
+    options = Options(scale="50%", position="100% 50%", background="white", shadow="drop:60,90,2,9")
+    placed = cutout(picture, model, options)
+    assert placed.composite is not None
+    assert placed.composite[40, 50].tolist() == [255, 255, 255]  # where the disc was
+    assert placed.composite[60, 170, 0] > 190  # where it is
+    assert (placed.composite[95, 170] < 200).all()  # its shadow below it
+    behind = cutout(picture, model, options.with_(shadow=None, background="blur:4")).composite
+    assert behind is not None
+    assert behind[40, 50, 2] > 150  # out of focus, without a ghost of the disc
+
+
+def test_a_placed_subject_in_a_crop_and_margins_of_its_own() -> None:
+    picture, model = _off_centre()
+    crop = cutout(picture, model, Options(crop=True, margin="10 0 30 20"))
+    box = crop.box
+    assert box is not None
+    height, width = crop.alpha.shape
+    assert (box.left, box.top, height - box.bottom, width - box.right) == (20, 10, 30, 0)
+    centred = cutout(picture, model, Options(crop=True, margin="10 0 30 20", position="center"))
+    box = centred.box
+    assert box is not None
+    assert centred.alpha.shape == (height, width)
+    assert abs(box.left - (width - box.right)) <= 1
+
+
+def test_a_picture_without_a_subject_is_not_placed() -> None:
+    picture = Picture(np.full((32, 48, 3), 90, np.uint8))
+    result = cutout(picture, Says(np.zeros((8, 8), np.float32)), Options(scale="50%"))
+    assert result.alpha.shape == (32, 48)
+    assert result.box is None
+
+
+def test_the_output_is_shrunk_to_its_megapixels_after_the_crop() -> None:
+    picture, model = _off_centre()
+    small = cutout(picture, model, Options(max_output_megapixels=0.006, background="white"))
+    assert small.composite is not None
+    assert small.alpha.shape == small.composite.shape[:2] == (60, 100)
+    cropped = cutout(picture, model, Options(max_output_megapixels=0.006, crop=True))
+    assert cropped.alpha.shape == cutout(picture, model, Options(crop=True)).alpha.shape
+    tiny = cutout(picture, model, Options(max_output_megapixels=0.006, max_side_px=50))
+    assert tiny.alpha.shape == (30, 50)
+
+
+def test_a_zip_of_a_cutout_is_its_colours_and_its_matte() -> None:
+    from cleancut.imaging.decode import decode
+    from cleancut.imaging.zipped import read_zip
+
+    picture, model = _off_centre()
+    result = cutout(picture, model, Options(format="zip"))
+    colour, matte = (decode(file).rgb for file in read_zip(result.encode()))
+    assert np.abs(matte[..., 0] / 255 - result.alpha).max() <= 0.5 / 255 + 1e-6
+    # Red everywhere: neither the old blue nor black in the corners or in the soft edge.
+    assert (colour[..., 0] > 110).all()
+    assert (colour[..., 2] < 150).all()
+    on_white = cutout(picture, model, Options(format="zip", background="white"))
+    colour, matte = (decode(file).rgb for file in read_zip(on_white.encode()))
+    assert colour[0, 0].min() > 250
+    assert matte[0, 0, 0] == 0
+
+
+def test_binarise_leaves_no_soft_edge(disc: NDArray[np.uint8]) -> None:
+    soft = Says(np.clip(disc[..., 0].astype(np.float32) / 255 * 0.7, 0, 1))
+    alpha = cutout(Picture(disc), soft, Options(model="echo", binarise=True)).alpha
+    assert sorted(np.unique(alpha)) == [0, 1]
+    assert alpha[48, 64] == 1
+
+
+def test_alpha_matting_solves_the_band_between_its_levels(disc: NDArray[np.uint8]) -> None:
+    alpha = disc[..., 0].astype(np.float32) / 255
+    blurry = Says(np.asarray(cv2.GaussianBlur(alpha, (0, 0), 4)))
+    options = Options(model="echo", refine="off", decontaminate=False)
+    plain = cutout(Picture(disc), blurry, options).alpha
+    solved = cutout(Picture(disc), blurry, options.with_(alpha_matting="240,10,5")).alpha
+    assert np.abs(solved - alpha).mean() < 0.3 * np.abs(plain - alpha).mean()
+
+
+def test_a_colour_that_lets_through_adds_to_the_alpha(disc: NDArray[np.uint8]) -> None:
+    half = Says(np.full((96, 128), 0.5, np.float32))
+    picture = Picture(np.full((96, 128, 3), 200, np.uint8))
+    result = cutout(picture, half, Options(background="#00000080"))
+    assert result.composite is None
+    level = 0x80 / 255
+    assert result.alpha[5, 5] == pytest.approx(0.5 + 0.5 * level, abs=1e-3)
+    share = 0.5 / (0.5 + 0.5 * level)
+    assert abs(int(result.foreground[5, 5, 0]) - 200 * share) <= 1
+    clear = cutout(picture, half, Options(background="#0000"))
+    assert clear.alpha[5, 5] == pytest.approx(0.5, abs=1e-3)

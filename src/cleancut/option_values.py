@@ -1,4 +1,4 @@
-"""What the texts in ``Options`` mean: widths, areas, margins, backgrounds and shadows.
+"""What the texts in ``Options`` mean: widths, areas, margins, places, backgrounds and shadows.
 
 Every reader takes the text a user wrote and returns a frozen value, or raises ``BadOption`` with an
 example of what could stand there. Nothing here imports more than the standard library.
@@ -11,6 +11,7 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
+from cleancut.colours import parse_colour
 from cleancut.errors import BadOption
 
 #: A number without a sign, with ``px``, ``%`` or nothing behind it.
@@ -85,12 +86,117 @@ class Margin:
     share: float = 0.0
 
 
-def parse_margin(text: str) -> Margin:
-    """``"12"`` or ``"12px"`` is pixels, ``"5%"`` a share of the subject's longer side."""
-    found = _measure(text)
+@dataclass(frozen=True, slots=True)
+class Margins:
+    """Space around a crop, side by side."""
+
+    top: Margin = Margin()
+    right: Margin = Margin()
+    bottom: Margin = Margin()
+    left: Margin = Margin()
+
+    @classmethod
+    def even(cls, margin: Margin) -> Margins:
+        """The same on all four sides."""
+        return cls(margin, margin, margin, margin)
+
+
+def parse_margin(text: str) -> Margins:
+    """``"12"`` or ``"12px"`` is pixels, ``"5%"`` a share of the subject's longer side.
+
+    One value is for all sides, two are top and bottom, left and right; four are top, right, bottom,
+    left.
+    """
+    words = str(text).split()
+    if len(words) == 2 and words[1] in ("px", "%"):  # "12 px"
+        words = ["".join(words)]
+    sides = [_margin(word, text) for word in words]
+    if len(sides) == 1:
+        return Margins.even(sides[0])
+    if len(sides) == 2:
+        return Margins(sides[0], sides[1], sides[0], sides[1])
+    if len(sides) == 4:
+        return Margins(*sides)
+    raise BadOption(
+        f"--margin: {text!r} are {len(sides)} values",
+        hint="give 1, 2 (top and bottom, left and right) or 4 (top, right, bottom, left)",
+    )
+
+
+def _margin(word: str, text: str) -> Margin:
+    found = _measure(word)
     if found is None or found[0] > (1000 if found[1] else 100_000):
         raise BadOption(f"--margin: {text!r} is not a width", hint="like 12 (pixels) or 5%")
     return Margin(share=found[0] / 100) if found[1] else Margin(pixels=round(found[0]))
+
+
+@dataclass(frozen=True, slots=True)
+class Placing:
+    """Where the subject goes in the frame, and how large.
+
+    ``scale`` is the share of the frame that its box fits into, None for its own size. ``x`` and
+    ``y`` are the shares of the free room that come left of it and above it; None where its centre
+    stays where it is, as far as it then fits.
+    """
+
+    scale: float | None = None
+    x: float | None = None
+    y: float | None = None
+
+
+def parse_placing(scale: str | None, position: str | None) -> Placing | None:
+    """What ``"80%"`` and ``"30% 70%"`` mean; None where the subject stays as it is.
+
+    ``scale`` is ``original`` or 10 to 100 percent; ``position`` is ``original``, ``center``, or one
+    or two values of 0 to 100 percent, horizontally and vertically. Who scales puts it in the
+    centre, unless a position is given.
+    """
+    share = None if scale in (None, "original") else _percent(scale, 10)
+    if share is None and scale not in (None, "original"):
+        raise BadOption(f"--scale: {scale!r} is not a scale", hint="original, or 10% to 100%")
+    words = ("center" if share else "original") if position is None else str(position)
+    if words.strip() == "original":
+        return Placing(share) if share else None
+    places = [0.5 if word == "center" else _percent(word, 0) for word in words.split()]
+    if not 1 <= len(places) <= 2 or None in places:
+        raise BadOption(
+            f"--position: {position!r} is not a position",
+            hint="original, center, or like 30% or '30% 70%' (horizontally, vertically)",
+        )
+    return Placing(share, places[0], places[-1])
+
+
+def _percent(word: str | None, least: float) -> float | None:
+    found = _measure(word or "")
+    if found is None or not found[1] or not least <= found[0] <= 100:
+        return None
+    return found[0] / 100
+
+
+@dataclass(frozen=True, slots=True)
+class AlphaMatting:
+    """Which part of a matte is solved again: 8-bit levels, and ``erode`` in pixels."""
+
+    foreground: int = 240
+    background: int = 10
+    erode: int = 10
+
+
+def parse_alpha_matting(text: str | None) -> AlphaMatting | None:
+    """``"240,10,10"``: above is subject, below is background, less so many pixels of each.
+
+    Levels are 0 to 255, pixels 0 to 1000.
+    """
+    if text is None:
+        return None
+    words = str(text).split(",")
+    numbers = [int(w) for w in words if re.fullmatch(r"\s*\d{1,4}\s*", w, re.ASCII)]
+    if not len(numbers) == len(words) == 3 or max(numbers[:2]) > 255 or numbers[2] > 1000:
+        raise BadOption(
+            f"--alpha-matting: {text!r} is not understood",
+            hint="like 240,10,10: subject above, background below (0 to 255), pixels (to 1000)",
+        )
+    return AlphaMatting(*numbers)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,13 +204,15 @@ class Background:
     """What a subject is put on: exactly one of these is set.
 
     ``colour`` is (R, G, B) in 0..255, ``path`` an image file, ``blur_px`` a radius in pixels,
-    ``blur_share`` a radius as a share of the picture's longer side.
+    ``blur_share`` a radius as a share of the picture's longer side. ``opacity`` (0..1) is that of
+    the colour.
     """
 
     colour: tuple[int, int, int] | None = None
     path: str | None = None
     blur_px: float | None = None
     blur_share: float | None = None
+    opacity: float = 1.0
 
 
 def parse_background(text: str | None) -> Background | None:
@@ -114,8 +222,8 @@ def parse_background(text: str | None) -> Background | None:
     word = text.strip()
     if re.fullmatch(r"blur(:.*)?", word):
         return _parse_blur(word)
-    if (colour := _parse_colour(word)) is not None:
-        return Background(colour=colour)
+    if (colour := parse_colour(word)) is not None:
+        return Background(colour=colour[:3], opacity=colour[3] / 255)
     if word.startswith("#") or not re.search(r"[./\\]", word):
         raise BadOption(
             f"--background: {text!r} is neither a colour, an image file nor blur",
@@ -136,16 +244,6 @@ def _parse_blur(word: str) -> Background:
     if not 0 < radius <= (25 if percent else 2000):
         raise BadOption("--background: blur radius out of range", hint="up to 2000 pixels or 25%")
     return Background(blur_share=radius / 100) if percent else Background(blur_px=radius)
-
-
-def _parse_colour(word: str) -> tuple[int, int, int] | None:
-    from PIL import ImageColor  # here, so that options stay importable without third-party code
-
-    try:
-        red, green, blue, *alpha = ImageColor.getrgb(word)
-    except ValueError:
-        return None
-    return None if alpha else (red, green, blue)
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,3 +306,19 @@ def _measure(text: str) -> tuple[float, bool] | None:
     """The number, and whether it is percent."""
     match = _MEASURE.fullmatch(str(text))
     return (float(match[1]), match[2] == "%") if match else None
+
+
+def check_number(
+    value: float | None, name: str, low: float, high: float, *, whole: bool = False
+) -> None:
+    """Raise ``BadOption`` unless ``value`` is None or a number from ``low`` to ``high``."""
+    if value is None:
+        return
+    kinds = int if whole else int | float
+    if isinstance(value, bool) or not isinstance(value, kinds) or not math.isfinite(value):
+        raise BadOption(
+            f"{flag(name)}: {value!r} is not a {'whole ' if whole else ''}number",
+            hint=f"{low:g} to {high:g}",
+        )
+    if not low <= value <= high:
+        raise BadOption(f"{flag(name)}: {value:g} is out of range", hint=f"{low:g} to {high:g}")

@@ -9,7 +9,6 @@ of flags; what their texts mean is read in ``option_values``.
 from __future__ import annotations
 
 import json
-import math
 import os
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, Literal, TypedDict, get_args
@@ -20,12 +19,17 @@ from cleancut.option_values import (
     Background,
     Length,
     Margin,
+    Margins,
+    Placing,
     Shadow,
+    check_number,
     flag,
+    parse_alpha_matting,
     parse_area,
     parse_background,
     parse_length,
     parse_margin,
+    parse_placing,
     parse_shadow,
 )
 
@@ -40,20 +44,24 @@ __all__ = [
     "Format",
     "Length",
     "Margin",
+    "Margins",
     "OptionChanges",
     "Options",
+    "Placing",
     "PrecisionChoice",
     "RefineChoice",
     "Shadow",
     "flag",
+    "parse_alpha_matting",
     "parse_area",
     "parse_background",
     "parse_length",
     "parse_margin",
+    "parse_placing",
     "parse_shadow",
 ]
 
-Format = Literal["png", "webp", "jpg", "avif", "tiff"]
+Format = Literal["png", "webp", "jpg", "avif", "tiff", "zip"]
 BackendChoice = Literal["auto", "ort", "openvino"]
 DeviceChoice = Literal["auto", "cpu", "gpu"]
 PrecisionChoice = Literal["auto", "f32", "bf16", "f16", "int8"]
@@ -65,7 +73,8 @@ RefineChoice = Literal["off", "fast", "best"]
 #: Sections of knobs in the order of the command line's help, each with what it is about.
 SECTIONS = {
     "model": "which network, and where it runs",
-    "edges": "the matte's edge, in this order: threshold, islands, holes, grow or shrink, feather",
+    "edges": "the matte's edge, in this order: binarise, alpha matting, threshold, islands, holes, "
+    "grow or shrink, feather",
     "background": "what the subject stands on",
     "output": "what is written",
     "input": "which pictures are taken, and when to give up",
@@ -126,6 +135,16 @@ class Options:
         "yes-or-no mask at this level, 0.01 to 0.99; with --feather its contour without stairs",
         metavar="LEVEL",
     )
+    binarise: bool = _knob(
+        "edges", False, "yes-or-no mask without specks, its contour smoothed (rembg's -ppm)"
+    )
+    alpha_matting: str | None = _knob(
+        "edges",
+        None,
+        "solve again what lies between two levels of the matte and within so many pixels of them, "
+        "from the colours around it ('240,10,10', rembg's -a with -af, -ab and -ae)",
+        metavar="LEVELS",
+    )
     keep_largest: bool = _knob("edges", False, "keep the largest object only, with its hair")
     min_area: str = _knob(
         "edges",
@@ -153,8 +172,8 @@ class Options:
     background: str | None = _knob(
         "background",
         None,
-        "put the subject on a colour ('#fff', 'white'), an image file, or blur[:radius] ('blur:20' "
-        "in pixels, 'blur:2%%' of the longer side)",
+        "put the subject on a colour ('#fff', 'white', '#ffffff80'), an image file, or "
+        "blur[:radius] ('blur:20' in pixels, 'blur:2%%' of the longer side)",
         metavar="WHAT",
     )
     shadow: str | None = _knob(
@@ -166,10 +185,13 @@ class Options:
         metavar="WHAT",
     )
     format: Format | None = _knob(
-        "output", None, "output format; without it the output's suffix decides, else png"
+        "output",
+        None,
+        "output format; without it the output's suffix decides, else png; zip holds color.jpg "
+        "and alpha.png",
     )
     quality: int | None = _knob(
-        "output", None, "1 to 100 for webp, jpg and avif (100: webp lossless)", metavar="N"
+        "output", None, "1 to 100 for webp, jpg, avif and zip (100: webp lossless)", metavar="N"
     )
     compress: CompressChoice = _knob(
         "output",
@@ -179,10 +201,30 @@ class Options:
     only_mask: bool = _knob("output", False, "write the matte as a grey picture")
     crop: bool = _knob("output", False, "crop to the subject")
     margin: str = _knob(
-        "output", "0", "space around the crop, in pixels or percent of the subject ('12' or '5%%')"
+        "output",
+        "0",
+        "space around the crop, in pixels or percent of the subject ('12' or '5%%'); two values "
+        "are top and bottom, left and right, four are top, right, bottom, left ('5%% 12')",
+    )
+    scale: str | None = _knob(
+        "output",
+        None,
+        "resize the subject so that it fits into this share of the frame, 10%% to 100%%, in its "
+        "centre unless --position says otherwise",
+        metavar="SHARE",
+    )
+    position: str | None = _knob(
+        "output",
+        None,
+        "where the subject goes in the frame: original, center, or percent from the left and the "
+        "top ('30%%', '30%% 70%%'; 0%% and 100%% touch the frame)",
+        metavar="PLACE",
     )
     max_side_px: int | None = _knob(
         "output", None, "shrink the output to this longest side, in pixels", metavar="N"
+    )
+    max_output_megapixels: float | None = _knob(
+        "output", None, "shrink the output to at most so many megapixels", metavar="N"
     )
     keep_hidden_rgb: bool = _knob(
         "output", False, "keep the colours under fully transparent pixels"
@@ -207,11 +249,14 @@ class Options:
                 )
         if not self.model:
             raise BadOption("--model: empty name", hint="run: cleancut models list")
-        _number(self.quality, "quality", 1, 100, whole=True)
-        _number(self.max_side_px, "max_side_px", 1, 100_000, whole=True)
-        _number(self.max_megapixels, "max_megapixels", 0.01, 10_000)
-        _number(self.threshold, "threshold", 0.01, 0.99)
+        check_number(self.quality, "quality", 1, 100, whole=True)
+        check_number(self.max_side_px, "max_side_px", 1, 100_000, whole=True)
+        check_number(self.max_output_megapixels, "max_output_megapixels", 0.0001, 10_000)
+        check_number(self.max_megapixels, "max_megapixels", 0.01, 10_000)
+        check_number(self.threshold, "threshold", 0.01, 0.99)
         parse_margin(self.margin)
+        parse_alpha_matting(self.alpha_matting)
+        parse_placing(self.scale, self.position)
         parse_area(self.min_area, "min_area")
         parse_length(self.feather, "feather")
         grow, shrink = (parse_length(getattr(self, name), name) for name in ("grow", "shrink"))
@@ -225,10 +270,15 @@ class Options:
             raise BadOption(
                 "--recipe needs --model FILE.onnx", hint="catalog models carry their own recipe"
             )
-        for name, given in (("background", background), ("shadow", shadow)):
+        packed = "zip" if self.format == "zip" else None
+        for name, given in (
+            ("--background", background),
+            ("--shadow", shadow),
+            ("--format zip", packed),
+        ):
             if self.only_mask and given is not None:
                 raise BadOption(
-                    f"--only-mask and --{name} contradict each other", hint="leave one of them out"
+                    f"--only-mask and {name} contradict each other", hint="leave one of them out"
                 )
 
     def _check_types(self) -> None:
@@ -262,6 +312,8 @@ class Options:
         widths = (parse_length(getattr(self, name), name) for name in ("grow", "shrink", "feather"))
         return bool(
             self.threshold is not None
+            or self.binarise
+            or self.alpha_matting is not None
             or self.keep_largest
             or self.fill_holes
             or parse_area(self.min_area, "min_area").positive
@@ -291,6 +343,8 @@ class OptionChanges(TypedDict, total=False):
     refine: RefineChoice
     decontaminate: bool
     threshold: float | None
+    binarise: bool
+    alpha_matting: str | None
     keep_largest: bool
     min_area: str
     fill_holes: bool
@@ -305,7 +359,10 @@ class OptionChanges(TypedDict, total=False):
     only_mask: bool
     crop: bool
     margin: str
+    scale: str | None
+    position: str | None
     max_side_px: int | None
+    max_output_megapixels: float | None
     keep_hidden_rgb: bool
     strip: bool
     recut: bool
@@ -329,20 +386,8 @@ _TEXTS = {
     "model": "a name like 'isnet', or a path to an .onnx file",
     "recipe": "like 'size=320 mean=0.5 std=1'",
     "background": "a colour like '#fff', a path to a picture, or 'blur:20'",
+    "alpha_matting": "like '240,10,10'",
     "shadow": "'keep', 'drop' or 'drop:40,135,2%'",
+    "scale": "like '80%'",
+    "position": "'center', '30%' or '30% 70%'",
 }
-
-
-def _number(
-    value: float | None, name: str, low: float, high: float, *, whole: bool = False
-) -> None:
-    if value is None:
-        return
-    kinds = int if whole else int | float
-    if isinstance(value, bool) or not isinstance(value, kinds) or not math.isfinite(value):
-        raise BadOption(
-            f"{flag(name)}: {value!r} is not a {'whole ' if whole else ''}number",
-            hint=f"{low:g} to {high:g}",
-        )
-    if not low <= value <= high:
-        raise BadOption(f"{flag(name)}: {value:g} is out of range", hint=f"{low:g} to {high:g}")

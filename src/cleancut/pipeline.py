@@ -7,21 +7,26 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
-from cleancut.compose.background import blurred, cover, over, solid_colour
+from cleancut.compose.background import blurred, cover, over, over_colour, solid_colour
 from cleancut.compose.crop import Box, crop, subject_box, with_margin
+from cleancut.compose.place import place
 from cleancut.errors import NoSubject
 from cleancut.imaging.color import from_srgb, to_srgb
 from cleancut.imaging.picture import Picture
-from cleancut.imaging.resize import shrink_to, upsample_alpha
+from cleancut.imaging.resize import shrunk, size_within, upsample_alpha
+from cleancut.matting.binarise import binarise
 from cleancut.matting.edges import adjust_edges
 from cleancut.matting.foreground import clear_hidden, estimate_foreground
 from cleancut.matting.guidance import enforce
+from cleancut.matting.refine import refine_levels
 from cleancut.matting.shadow import drop_shadow, keep_shadow, under
 from cleancut.options import (
+    parse_alpha_matting,
     parse_area,
     parse_background,
     parse_length,
     parse_margin,
+    parse_placing,
     parse_shadow,
 )
 from cleancut.panel import judge, single
@@ -62,7 +67,7 @@ def cutout(
     """
     subject = find_subject(picture, panel, options, marks=marks, mark=mark)
     notes = [*picture.notes, *subject.notes]
-    own = _edged(subject.alpha, options, marks)
+    own = _edged(picture.rgb, subject.alpha, options, marks)
     mark("edges")
     foreground, tidy = _colours(picture, subject, own, options)
     alpha = own if picture.alpha is None else own * picture.alpha
@@ -83,19 +88,21 @@ def cutout(
         notes += found.notes
     frame = _frame(alpha, options)
     backdrop = _backdrop(picture, own, options, background, frame)
-    foreground, alpha = crop(foreground, frame), crop(alpha, frame)
+    foreground, alpha = _framed(foreground, alpha, frame, options)
     if wanted and wanted.kind == "drop":
         foreground, alpha = under(foreground, alpha, _dropped(alpha, wanted))
-    foreground, alpha, backdrop = _shrunk(foreground, alpha, backdrop, options.max_side_px)
+    foreground, alpha, backdrop = _shrunk(foreground, alpha, backdrop, options)
     if not (tidy or options.keep_hidden_rgb):
         foreground = clear_hidden(foreground, alpha)
     composite = None if backdrop is None else over(foreground, alpha, backdrop)
+    box = subject_box(alpha)
+    foreground, alpha = _tinted(foreground, alpha, picture, options)
     mark("compose")
     return Result(
         foreground=foreground,
         alpha=alpha,
         composite=composite,
-        box=subject_box(alpha),
+        box=box,
         coverage=coverage,
         size=(picture.width, picture.height),
         models=subject.models,
@@ -136,15 +143,27 @@ def _colours(picture: Picture, subject: Subject, own: Alpha, options: Options) -
         return subject.foreground, False
     if not options.decontaminate:
         return picture.rgb, False
-    final = not (options.shadow or options.max_side_px or picture.alpha is not None)
+    resampled = options.max_side_px or options.max_output_megapixels or options.scale
+    final = not (options.shadow or resampled or picture.alpha is not None)
     clear = final and not options.keep_hidden_rgb
     return estimate_foreground(picture.rgb, own, clear=clear), clear
 
 
-def _edged(alpha: Alpha, options: Options, marks: Marks | None) -> Alpha:
+def _edged(rgb: Rgb, alpha: Alpha, options: Options, marks: Marks | None) -> Alpha:
     """The matte with its edge as asked for; the very same array where nothing was."""
     if not options.changes_edges:
         return alpha
+    if options.binarise:
+        alpha = binarise(alpha)
+    levels = parse_alpha_matting(options.alpha_matting)
+    if levels is not None:
+        alpha = refine_levels(
+            rgb,
+            alpha,
+            foreground=levels.foreground,
+            background=levels.background,
+            erode=levels.erode,
+        )
     longer = _longer_side(alpha)
     outwards = parse_length(options.grow, "grow").pixels(longer)
     inwards = parse_length(options.shrink, "shrink").pixels(longer)
@@ -183,11 +202,10 @@ def _backdrop(
 ) -> Rgb | None:
     """The background within ``frame``, in the picture's colours; None for a transparent one."""
     wanted = parse_background(options.background)
-    if wanted is None:
+    if wanted is None or wanted.opacity < 1:
         return None
     if wanted.colour is not None:
-        red, green, blue = from_srgb(np.array([[wanted.colour]], np.uint8), picture.icc)[0, 0]
-        flat = solid_colour(picture.rgb, (int(red), int(green), int(blue)))
+        flat = solid_colour(picture.rgb, _in_profile(wanted.colour, picture))
         return crop(flat, frame, replicate=True)
     if background is not None:
         pixels = background.rgb
@@ -204,6 +222,20 @@ def _backdrop(
     return crop(blurred(picture.rgb, own, radius), frame, replicate=True)
 
 
+def _tinted(foreground: Rgb, alpha: Alpha, picture: Picture, options: Options) -> tuple[Rgb, Alpha]:
+    """Colours and alpha over a background colour that is not opaque, if that was asked for."""
+    wanted = parse_background(options.background)
+    if wanted is None or wanted.colour is None or wanted.opacity >= 1:
+        return foreground, alpha
+    return over_colour(foreground, alpha, _in_profile(wanted.colour, picture), wanted.opacity)
+
+
+def _in_profile(colour: tuple[int, int, int], picture: Picture) -> tuple[int, int, int]:
+    """An sRGB colour in the colours of ``picture``."""
+    red, green, blue = from_srgb(np.array([[colour]], np.uint8), picture.icc)[0, 0]
+    return int(red), int(green), int(blue)
+
+
 def _frame(alpha: Alpha, options: Options) -> Box:
     """What is kept: the subject with its margin where a crop was asked for, else everything."""
     box = subject_box(alpha) if options.crop else None
@@ -212,13 +244,25 @@ def _frame(alpha: Alpha, options: Options) -> Box:
     return with_margin(box, parse_margin(options.margin))
 
 
+def _framed(foreground: Rgb, alpha: Alpha, frame: Box, options: Options) -> tuple[Rgb, Alpha]:
+    """What is within ``frame``, the subject where it was or where it was asked to be."""
+    placing = parse_placing(options.scale, options.position)
+    box = subject_box(alpha) if placing else None
+    if placing is None or box is None:
+        return crop(foreground, frame), crop(alpha, frame)
+    return place(foreground, alpha, box, frame, placing, hidden=options.keep_hidden_rgb)
+
+
 def _shrunk(
-    foreground: Rgb, alpha: Alpha, backdrop: Rgb | None, side_px: int | None
+    foreground: Rgb, alpha: Alpha, backdrop: Rgb | None, options: Options
 ) -> tuple[Rgb, Alpha, Rgb | None]:
-    """No longer than ``side_px`` on any side."""
-    if side_px is None or max(alpha.shape) <= side_px:
+    """No larger than the output may be."""
+    most = options.max_output_megapixels
+    height, width = alpha.shape
+    size = size_within(height, width, options.max_side_px, None if most is None else most * 1e6)
+    if size == (height, width):
         return foreground, alpha, backdrop
-    small = shrink_to(Picture(foreground, alpha), side_px)
+    small = shrunk(Picture(foreground, alpha), *size)
     assert small.alpha is not None
-    behind = None if backdrop is None else shrink_to(Picture(backdrop), side_px).rgb
+    behind = None if backdrop is None else shrunk(Picture(backdrop), *size).rgb
     return small.rgb, small.alpha, behind

@@ -88,9 +88,10 @@ class Result:
         """The picture as file bytes; without ``format`` the one in the options, else PNG.
 
         Formats without transparency (jpg) show the subject on white unless a background was asked
-        for. 16-bit sources stay 16 bit in PNG and TIFF.
+        for. 16-bit sources stay 16 bit in PNG and TIFF. A zip holds the matte as alpha.png and, as
+        color.jpg, the composite if there is one, else the subject's colours, which go on beyond it.
         """
-        from cleancut.compose.background import over, solid_colour
+        from cleancut.compose.background import over, solid_colour, spread
         from cleancut.imaging.encode import encode_mask
 
         kind = format or self.options.format or "png"
@@ -105,6 +106,12 @@ class Result:
                 sixteen_bit=self.foreground.dtype.itemsize == 2 and kind in ("png", "tiff"),
             )
         rgb, alpha = self.foreground, self.alpha
+        if kind == "zip":
+            if self.composite is not None:
+                rgb = self.composite
+            elif not self.options.keep_hidden_rgb:
+                rgb = spread(rgb, alpha)
+            return self._encode(rgb, alpha, kind, quality)
         if self.composite is not None:
             return self._encode(self.composite, None, kind, quality)
         if kind == "jpg":

@@ -1,12 +1,13 @@
 from __future__ import annotations
 
+import dataclasses
 import io
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from cleancut import Engine
+from cleancut import Engine, Options
 from cleancut.batch.thumbs import SIDE_PX, thumbnail
 
 
@@ -36,3 +37,14 @@ def test_what_is_written_without_transparency_is_shown_so(disc: NDArray[np.uint8
 def test_a_thumbnail_of_a_matte_is_grey(disc: NDArray[np.uint8]) -> None:
     pixels = np.asarray(shown(disc, only_mask=True).convert("RGB")).astype(int)
     assert np.abs(pixels[..., 0] - pixels[..., 2]).max() < 8
+
+
+def test_a_zip_is_shown_as_the_cutout_that_it_holds(disc: NDArray[np.uint8]) -> None:
+    encoded = Engine(Options(model="echo")).encoded(disc, format="zip")
+    kept = dataclasses.replace(encoded, result=None, cached=True)  # as it comes out of a cache
+    shown_fresh, shown_kept = (
+        np.asarray(Image.open(io.BytesIO(thumbnail(one))).convert("RGBA"), np.int16)
+        for one in (encoded, kept)
+    )
+    assert np.abs(shown_fresh[..., 3] - shown_kept[..., 3]).max() <= 8
+    assert shown_kept[0, 0, 3] == 0

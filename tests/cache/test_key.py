@@ -28,6 +28,8 @@ OTHER: dict[str, tuple[Any, dict[str, Any]] | None] = {
     "refine": ("off", {}),
     "decontaminate": (False, {}),
     "threshold": (0.5, {}),
+    "binarise": (True, {}),
+    "alpha_matting": ("240,10,10", {}),
     "keep_largest": (True, {}),
     "min_area": ("9", {}),
     "fill_holes": (True, {}),
@@ -42,7 +44,10 @@ OTHER: dict[str, tuple[Any, dict[str, Any]] | None] = {
     "only_mask": (True, {}),
     "crop": (True, {}),
     "margin": ("5%", {"crop": True}),
+    "scale": ("80%", {}),
+    "position": ("center", {}),
     "max_side_px": (100, {}),
+    "max_output_megapixels": (0.25, {}),
     "keep_hidden_rgb": (True, {}),
     "strip": (True, {}),
     "recut": (True, {}),
@@ -98,6 +103,11 @@ def test_what_cannot_change_bytes_does_not_change_the_key(
     one: dict[str, Any], same: dict[str, Any]
 ) -> None:
     assert _key(Options(**{"model": "u2netp"} | one)) == _key(Options(**{"model": "u2netp"} | same))
+
+
+def test_a_zip_depends_on_what_both_its_files_depend_on() -> None:
+    names: list[dict[str, Any]] = [{}, {"quality": 50}, {"compress": "small"}]
+    assert len({_key(Options(model="u2netp", format="zip").with_(**more)) for more in names}) == 3
 
 
 def test_a_refusal_is_not_turned_into_a_hit() -> None:

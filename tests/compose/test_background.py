@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from cleancut.compose.background import blurred, cover, over, solid_colour
+from cleancut.compose.background import blurred, cover, over, solid_colour, spread
 
 
 def _flat(colour: tuple[int, int, int], height: int = 4, width: int = 5) -> np.ndarray:
@@ -122,3 +122,25 @@ def test_blur_blurs() -> None:
     stripes[:, ::2] = 255
     blur = blurred(stripes, np.zeros((64, 64), np.float32), 4)
     assert blur[16:-16, 16:-16].std() < 4 < stripes.std()
+
+
+@pytest.mark.parametrize("size", [(40, 48), (37, 61), (5, 3), (1100, 21)])
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_visible_colours_go_on_where_nothing_shows(size: tuple[int, int], dtype: type) -> None:
+    step = 1 if dtype == np.uint8 else 257
+    alpha = np.zeros(size, np.float32)
+    alpha[: size[0] // 2 + 1, : size[1] // 2 + 1] = 1
+    alpha[size[0] // 2, :] *= np.float32(0.3)
+    rgb = np.zeros((*size, 3), dtype)  # black would ring into the edge
+    rgb[alpha > 0] = (200 * step, 100 * step, 50 * step)
+    before = rgb.copy()
+    out = spread(rgb, alpha)
+    assert out.dtype == dtype
+    assert np.abs(out.astype(int) - np.array((200, 100, 50)) * step).max() <= step
+    assert (out[alpha > 0] == rgb[alpha > 0]).all()
+    assert (rgb == before).all()
+
+
+def test_spreading_nothing_is_nothing() -> None:
+    out = spread(_flat((9, 9, 9)), np.zeros((4, 5), np.float32))
+    assert (out == 0).all()

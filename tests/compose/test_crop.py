@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 
 from cleancut.compose.crop import Box, crop, subject_box, with_margin
-from cleancut.options import Margin
+from cleancut.options import Margin, Margins
 
 
 def test_the_box_holds_every_visible_pixel() -> None:
@@ -15,8 +15,13 @@ def test_the_box_holds_every_visible_pixel() -> None:
 
 
 def test_margins_grow_all_sides_and_shares_count_the_longer_side() -> None:
-    assert with_margin(Box(10, 10, 30, 20), Margin(pixels=2)) == Box(8, 8, 32, 22)
-    assert with_margin(Box(10, 10, 30, 20), Margin(share=0.1)) == Box(8, 8, 32, 22)
+    for margin in (Margin(pixels=2), Margin(share=0.1)):
+        assert with_margin(Box(10, 10, 30, 20), Margins.even(margin)) == Box(8, 8, 32, 22)
+
+
+def test_every_side_may_have_a_margin_of_its_own() -> None:
+    margins = Margins(Margin(1), Margin(2), Margin(3), Margin(share=0.2))
+    assert with_margin(Box(10, 10, 30, 20), margins) == Box(6, 9, 32, 23)
 
 
 def test_outside_the_picture_is_zero_or_the_nearest_pixel() -> None:

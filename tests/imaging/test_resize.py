@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+from typing import Any
+
 import cv2
 import numpy as np
 import pytest
 
 from cleancut.errors import BadOption
 from cleancut.imaging.picture import Picture
-from cleancut.imaging.resize import fit, glimpse, halved, shrink_to, upsample_alpha
+from cleancut.imaging.resize import fit, glimpse, halved, shrink_to, size_within, upsample_alpha
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
@@ -113,3 +115,33 @@ def test_a_glimpse_has_the_size_asked_for_and_the_same_mean():
         assert small.shape == (192, 256)
         assert abs(small.mean() - plane.mean()) < 0.01
     assert glimpse(small, 256) is small
+
+
+@pytest.mark.parametrize(
+    ("size", "limits", "wanted"),
+    [
+        ((3200, 5000), {"max_pixels": 0.25e6}, (400, 625)),
+        ((5000, 3200), {"max_pixels": 0.25e6}, (625, 400)),
+        ((400, 625), {"max_pixels": 0.25e6}, (400, 625)),
+        ((100, 100), {}, (100, 100)),
+        ((1, 10_000), {"max_pixels": 100}, (1, 100)),
+        ((1000, 2000), {"max_side": 500, "max_pixels": 1e6}, (250, 500)),
+        ((1000, 2000), {"max_side": 1900, "max_pixels": 500}, (15, 31)),
+    ],
+)
+def test_sizes_within_limits(
+    size: tuple[int, int], limits: dict[str, Any], wanted: tuple[int, int]
+) -> None:
+    assert size_within(*size, **limits) == wanted
+
+
+def test_no_size_is_over_its_limit_by_a_pixel() -> None:
+    rng = np.random.default_rng(3)
+    for _ in range(2000):
+        height, width = (int(side) for side in rng.integers(1, 9000, 2))
+        limit = float(rng.integers(1, 100_000))
+        low, wide = size_within(height, width, None, limit)
+        assert low * wide <= limit or height * width <= limit
+        if low > 50 and wide > 50 and height * width > limit:
+            assert low * wide > limit * (1 - 1 / low - 1 / wide)
+            assert low / wide == pytest.approx(height / width, rel=0.02)

@@ -54,6 +54,13 @@ def _pixels(encoded: Encoded) -> tuple[Any, Any]:
     if result is None:
         from cleancut.imaging.decode import decode
 
+        if encoded.format == "zip":
+            from cleancut.imaging.zipped import read_zip
+
+            colour, matte = (
+                decode(file, max_megapixels=float("inf")) for file in read_zip(encoded.data)
+            )
+            return colour.rgb, matte.rgb[..., 0].astype("float32") / 255
         picture = decode(encoded.data, max_megapixels=float("inf"))
         return picture.rgb, picture.alpha
     if result.options.only_mask:

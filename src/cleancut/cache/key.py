@@ -79,7 +79,8 @@ def changed(options: Options) -> dict[str, Any]:
     """The options that differ from the defaults and can change a byte of the output."""
     form = options.format or "png"
     idle = set(_APART)
-    idle |= {"quality"} if form in ("png", "tiff") else {"compress"}
+    if form != "zip":  # which holds a picture of either kind
+        idle |= {"quality"} if form in ("png", "tiff") else {"compress"}
     if not options.crop:
         idle.add("margin")
     if options.only_mask:

@@ -65,6 +65,12 @@ class Recall:
         spent = 1000 * (looked - started + time.perf_counter() - done)
         return _noted(made, told, spent)
 
+    def kept(self, source: bytes, options: Options, guidance: Guidance | None) -> Encoded | None:
+        """What is kept of ``source``, a picture file's bytes; None if nothing is."""
+        started = time.perf_counter()
+        key = self._key(source, options, guidance)
+        return None if key is None else self._found(key, options, [], started)
+
     def _found(self, key: str, options: Options, told: list[str], started: float) -> Encoded | None:
         entry = self._cache.get(key, told.append)
         if entry is None or not suits(entry.facts, options):

@@ -12,7 +12,13 @@ from cleancut.errors import BadOption
 from cleancut.options import CHOICES, SECTIONS, Options, flag
 
 _SHORT = {"model": "-m", "format": "-f", "background": "-b"}
-_NUMBERS = {"quality": int, "max_side_px": int, "max_megapixels": float, "threshold": float}
+_NUMBERS = {
+    "quality": int,
+    "max_side_px": int,
+    "max_output_megapixels": float,
+    "max_megapixels": float,
+    "threshold": float,
+}
 
 
 def add_option_flags(parser: argparse.ArgumentParser) -> None:

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 #: Blurring happens at this size; for radii under 2 pixels there, at up to twice as much.
 BLUR_SIDE_PX = 1024
 STRIP_ROWS = 256
+#: Side of JPEG's blocks, and how many rows of pixels are spread at once.
+_BLOCK = 8
+BLOCK_ROWS = 64 * _BLOCK
 #: A blur of this standard deviation, in pixels, loses nothing when it is enlarged linearly.
 _WORK_SIGMA = 4.0
 #: How little a soft pixel counts as background: its transparency to this power.
@@ -52,6 +55,24 @@ def solid_colour(like: Rgb, colour: tuple[int, int, int]) -> Rgb:
     flat: Any = (np.array(colour) * (full_scale(like) // 255)).astype(like.dtype)
     page: Rgb = np.broadcast_to(flat, like.shape)
     return page
+
+
+def over_colour(
+    foreground: Rgb, alpha: Alpha, colour: tuple[int, int, int], opacity: float
+) -> tuple[Rgb, Alpha]:
+    """Straight colours and alpha of ``foreground`` over one ``colour`` that lets through itself.
+
+    Colours mix by what each contributes to the sum (Porter and Duff, 1984). ``opacity`` is 0..1.
+    """
+    backdrop = solid_colour(foreground, colour)
+    if opacity >= 1:
+        return over(foreground, alpha, backdrop), np.ones_like(alpha)
+    if opacity <= 0:
+        return foreground, alpha
+    below = np.float32(opacity) * (1 - alpha)
+    total = alpha + below
+    share = np.divide(alpha, total, out=np.zeros_like(alpha), where=total > 0)
+    return over(foreground, share, backdrop), np.minimum(total, 1, dtype=np.float32)
 
 
 def cover(background: Rgb, height: int, width: int, like: Rgb) -> Rgb:
@@ -107,6 +128,36 @@ def blurred(rgb: Rgb, alpha: Alpha, radius_px: float) -> Rgb:
     out: Any = deep if rgb.dtype == np.uint16 else cv2.convertScaleAbs(deep, alpha=1 / 257)
     blurry: Rgb = out
     return blurry
+
+
+def spread(rgb: Rgb, alpha: Alpha) -> Rgb:
+    """``rgb`` with the nearest visible colours where ``alpha`` will be stored as zero; a new array.
+
+    For files that hold colours and matte apart. A hidden pixel gets the mean of what is visible in
+    its block of 8 x 8, which are JPEG's: a jump from colours to nothing would ring into the edge.
+    """
+    height, width = alpha.shape
+    blocks = (-(-height // _BLOCK), -(-width // _BLOCK))
+    means = np.empty((*blocks, 4), np.float32)
+    wide = np.zeros((BLOCK_ROWS, blocks[1] * _BLOCK, 4), np.float32)
+    for y in range(0, height, BLOCK_ROWS):
+        share = alpha[y : y + BLOCK_ROWS, :, None]
+        rows = share.shape[0]
+        np.multiply(rgb[y : y + rows], share, out=wide[:rows, :width, :3], dtype=np.float32)
+        wide[:rows, :width, 3:] = share
+        wide[rows:] = 0
+        count = -(-rows // _BLOCK)
+        part = cv2.resize(wide[: count * _BLOCK], (blocks[1], count), interpolation=cv2.INTER_AREA)
+        means[y // _BLOCK : y // _BLOCK + count] = part
+    near: Any = np.clip(_filled(means), 0, full_scale(rgb)).astype(rgb.dtype)
+    out: Rgb = rgb.copy()
+    least = np.float32(0.5 / full_scale(rgb))
+    for y in range(0, height, BLOCK_ROWS):
+        hidden = alpha[y : y + BLOCK_ROWS] < least
+        first, last = y // _BLOCK, -(-(y + hidden.shape[0]) // _BLOCK)
+        fill = near[first:last].repeat(_BLOCK, axis=0).repeat(_BLOCK, axis=1)
+        np.copyto(out[y : y + BLOCK_ROWS], fill[: hidden.shape[0], :width], where=hidden[..., None])
+    return out
 
 
 def _filled(layer: np.ndarray) -> np.ndarray:

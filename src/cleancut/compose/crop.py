@@ -10,7 +10,7 @@ import numpy as np
 
 if TYPE_CHECKING:
     from cleancut.arrays import Alpha
-    from cleancut.options import Margin
+    from cleancut.options import Margin, Margins
 
 #: Fainter than this a pixel does not count as part of the subject's box.
 VISIBLE = 0.1
@@ -45,10 +45,19 @@ def subject_box(alpha: Alpha, visible: float = VISIBLE) -> Box | None:
     return Box(int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1)
 
 
-def with_margin(box: Box, margin: Margin) -> Box:
-    """``box`` grown on all four sides; a share counts the box's longer side."""
-    grow = margin.pixels + round(margin.share * max(box.width, box.height))
-    return Box(box.left - grow, box.top - grow, box.right + grow, box.bottom + grow)
+def with_margin(box: Box, margins: Margins) -> Box:
+    """``box`` grown on its four sides; a share counts the box's longer side."""
+    longer = max(box.width, box.height)
+
+    def room(side: Margin) -> int:
+        return side.pixels + round(side.share * longer)
+
+    return Box(
+        box.left - room(margins.left),
+        box.top - room(margins.top),
+        box.right + room(margins.right),
+        box.bottom + room(margins.bottom),
+    )
 
 
 def crop(pixels: np.ndarray, box: Box, *, replicate: bool = False) -> np.ndarray:

@@ -15,6 +15,7 @@ from cleancut.errors import BadArray, BadOption, CleancutError, OutOfMemory
 from cleancut.imaging.files import write_atomic
 from cleancut.imaging.formats import FORMATS, Format, format_from_suffix, format_of
 from cleancut.imaging.png import Compress, Layout, write_png
+from cleancut.imaging.zipped import write_zip
 
 if TYPE_CHECKING:
     from cleancut.arrays import Alpha, Rgb
@@ -73,16 +74,21 @@ def encode(
 ) -> bytes:
     """A picture file of ``rgb`` (H, W, 3) and straight ``alpha`` (H, W) in [0, 1] or None.
 
-    ``format``: png, webp, jpg, avif or tiff. ``quality`` 1..100 is for webp (default 90; 100 is
-    lossless), jpg (92) and avif (80). ``compress`` is for png, tiff and webp: "small" takes four to
-    twenty times as long for a fifth less. ``sixteen_bit`` None means: where ``rgb`` is uint16 and
-    the format is png or tiff. ``exif`` starts with the TIFF header; WebP and AVIF have no place
-    for ``dpi``.
+    ``format``: png, webp, jpg, avif, tiff, or zip: ``rgb`` as color.jpg and ``alpha`` as alpha.png.
+    ``quality`` 1..100 is for webp (default 90; 100 is lossless), jpg (92) and avif (80).
+    ``compress`` is for png, tiff and webp: "small" takes four to twenty times as long for a fifth
+    less. ``sixteen_bit`` None means: where ``rgb`` is uint16 and the format is png or tiff.
+    ``exif`` starts with the TIFF header; WebP and AVIF have no place for ``dpi``.
 
     Raises ``BadOption`` (alpha in jpg, 16 bits or a size the format cannot hold),
     ``UnsupportedFormat``, ``BadArray``, ``OutOfMemory``.
     """
     name = format_of(format)
+    if name == "zip":
+        opaque = np.ones(rgb.shape[:2], np.float32) if alpha is None else alpha
+        matte = encode_mask(opaque, format="png", compress=compress, dpi=dpi)
+        colour = encode(rgb, None, format="jpg", quality=quality, icc=icc, exif=exif, dpi=dpi)
+        return write_zip(colour, matte)
     check_rgb(rgb)
     _check_float(rgb)
     height, width = rgb.shape[:2]
@@ -121,6 +127,8 @@ def encode_mask(
 ) -> bytes:
     """``alpha`` (H, W) in [0, 1] as a grey picture; options and errors as in ``encode``."""
     name = format_of(format)
+    if name == "zip":
+        raise BadOption("a matte alone needs no zip", hint="use --format png")
     check_alpha(alpha)
     height, width = alpha.shape
     _check_options(name, quality, compress, height, width, sixteen_bit)

@@ -19,6 +19,8 @@ from cleancut.errors import (
 
 #: No file larger than this is read: 120 megapixels of 16-bit RGBA, uncompressed, are 960 MB.
 MAX_FILE_BYTES = 2 << 30
+#: Asked of a file object at once: Python makes room for all of it before it reads.
+_AT_ONCE, _AT_LEAST = 64 << 20, 64 << 10
 
 
 @runtime_checkable
@@ -80,7 +82,7 @@ def missing(path: str | os.PathLike[str]) -> InputNotFound:
 def _read_path(path: Path) -> bytes:
     try:
         with path.open("rb") as file:
-            return _read_object(file)
+            return _read_object(file, os.fstat(file.fileno()).st_size + 1)
     except FileNotFoundError as error:
         raise missing(path) from error
     except IsADirectoryError as error:
@@ -99,13 +101,14 @@ def _read_path(path: Path) -> bytes:
         ) from error
 
 
-def _read_object(file: Readable) -> bytes:
+def _read_object(file: Readable, at_once: int = _AT_ONCE) -> bytes:
+    at_once = min(max(at_once, _AT_LEAST), MAX_FILE_BYTES)
     parts: list[bytes] = []
     left = MAX_FILE_BYTES + 1
     while left > 0:  # a raw stream, a socket say, may give less than asked for
         try:
-            part = file.read(left)
-        except IsADirectoryError:
+            part = file.read(min(left, at_once))
+        except (IsADirectoryError, MemoryError):
             raise
         except Exception as error:  # the caller's own reader may raise anything
             raise UnreadableImage(f"reading failed: {error}", hint="open the file again") from error

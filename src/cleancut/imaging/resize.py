@@ -75,24 +75,52 @@ def glimpse(plane: Any, side_px: int, *, samples: int = 2) -> Any:
 
 def shrink_to(picture: Picture, max_side: int) -> Picture:
     """The picture with its longer side at most ``max_side`` pixels; never enlarged."""
-    if max_side < 1:
+    return shrunk(picture, *size_within(picture.height, picture.width, max_side))
+
+
+def size_within(
+    height: int, width: int, max_side: int | None = None, max_pixels: float | None = None
+) -> tuple[int, int]:
+    """(height, width) shrunk to what is allowed, in proportion; the same where all of it is."""
+    if max_side is not None and max_side < 1:
         raise BadOption(f"max_side is {max_side}", hint="give at least 1 pixel")
-    longer = max(picture.height, picture.width)
-    if longer <= max_side:
+    sizes = [(height, width)]
+    if max_side is not None and max(height, width) > max_side:
+        longer = max(height, width)
+        sizes.append(
+            (max(1, round(height * max_side / longer)), max(1, round(width * max_side / longer)))
+        )
+    if max_pixels is not None and height * width > max_pixels:
+        scale = math.sqrt(max_pixels / (height * width))
+        # Whole numbers are not to be missed by a rounding step, nor the limit by a row.
+        short = max(1, int(min(height, width) * scale + 1e-6))
+        long = max(1, int(min(max(height, width) * scale + 1e-6, max_pixels / short)))
+        sizes.append((short, long) if height <= width else (long, short))
+    heights, widths = zip(*sizes, strict=True)
+    return min(heights), min(widths)
+
+
+def shrunk(picture: Picture, height: int, width: int) -> Picture:
+    """The picture at a smaller size, colours weighted by alpha; itself at its own."""
+    if (height, width) == (picture.height, picture.width):
         return picture
-    height = max(1, round(picture.height * max_side / longer))
-    width = max(1, round(picture.width * max_side / longer))
     if picture.alpha is None:
         return replace(picture, rgb=fit(picture.rgb, height, width))
     # Colour must not bleed in from invisible pixels: average it weighted by alpha.
     alpha = upsample_alpha(picture.alpha, height, width)
     top = {1: 255.0, 2: 65535.0, 4: 1.0}[picture.rgb.dtype.itemsize]
-    weighted = picture.rgb.astype(np.float32) * picture.alpha[..., None]
-    colour = _shrink(weighted, height, width) / np.maximum(alpha, 1e-6)[..., None]
-    hidden = fit(picture.rgb, height, width)
-    rounded = np.rint(colour) if top > 1.0 else colour
-    visible = np.clip(rounded, 0.0, top).astype(picture.rgb.dtype)
-    rgb = np.where(alpha[..., None] > 1e-4, visible, hidden)
+    rgb = fit(picture.rgb, height, width)  # hidden pixels keep this
+    rgb = rgb.copy() if rgb is picture.rgb else rgb
+    share, weight = np.ascontiguousarray(picture.alpha), np.maximum(alpha, 1e-6)
+    for channel in range(3):  # one at a time: floats of a whole picture are large
+        plane: Any = np.ascontiguousarray(picture.rgb[..., channel])
+        colour = _shrink(cv2.multiply(plane, share, dtype=cv2.CV_32F), height, width) / weight
+        rounded = np.rint(colour) if top > 1.0 else colour
+        np.copyto(
+            rgb[..., channel],
+            np.clip(rounded, 0.0, top).astype(rgb.dtype),
+            where=alpha > 1e-4,
+        )
     return replace(picture, rgb=rgb, alpha=alpha)
 
 
