@@ -74,6 +74,16 @@ def test_a_background_is_decoded_once_until_it_changes(
         engine.cutout(disc)
 
 
+def test_under_a_limit_of_memory_no_background_is_held(
+    disc: NDArray[np.uint8], tmp_path: Path
+) -> None:
+    place = tmp_path / "back.png"
+    Image.new("RGB", (64, 48), (1, 2, 3)).save(place)
+    engine = Engine(Options(model="echo"), max_model_bytes=1 << 30)
+    assert engine.cutout(disc, background=str(place)).image.getpixel((0, 0)) == (1, 2, 3)
+    assert engine._backdrop is None
+
+
 def test_bgr_is_told_apart_only_by_the_argument() -> None:
     blue = np.zeros((8, 8, 3), np.uint8)
     blue[..., 2] = 200

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -27,6 +26,7 @@ if TYPE_CHECKING:
     from cleancut.matting.guidance import Marks
     from cleancut.models.base import Model
     from cleancut.models.load import Placing
+    from cleancut.models.shelf import LoadedModel
     from cleancut.panel import Member, Panel
     from cleancut.result import Encoded, Result
 
@@ -35,9 +35,10 @@ class Engine:
     """Keeps models warm between pictures; every method may be called from many threads at once.
 
     ``options`` are the defaults of every call. ``max_models`` models stay loaded, the least
-    recently used one goes first. ``threads`` limits the threads of one network (default: the
-    processors this process may use). Models are loaded on first use, each once. ``cache`` keeps
-    what ``encoded`` makes, see ``cleancut.cache.open_cache``; closing it is up to the caller.
+    recently used one goes first; with ``max_model_bytes`` no more than fit into that much memory
+    (``models.shelf``). ``threads`` limits the threads of one network (default: the processors this
+    process may use). Models are loaded on first use, each once. ``cache`` keeps what ``encoded``
+    makes, see ``cleancut.cache.open_cache``; closing it is up to the caller.
     """
 
     def __init__(
@@ -45,20 +46,24 @@ class Engine:
         options: Options | None = None,
         *,
         max_models: int = 3,
+        max_model_bytes: int | None = None,
         threads: int | None = None,
         cache: Cache | None = None,
     ) -> None:
-        for name, value in (("max_models", max_models), ("threads", threads)):
+        for name, value in (
+            ("max_models", max_models),
+            ("max_model_bytes", max_model_bytes),
+            ("threads", threads),
+        ):
             if value is not None and (not isinstance(value, int) or value < 1):
                 raise BadOption(f"{name}: {value!r} is not a whole number from 1 up")
         self.options = options or Options()
-        self._max_models = max_models
+        from cleancut.models.shelf import Shelf
+
         self._threads = threads
-        self._models: OrderedDict[tuple[object, ...], Model] = OrderedDict()
-        self._lock = threading.Lock()
-        self._loading: dict[tuple[object, ...], threading.Lock] = {}
+        self._max_model_bytes = max_model_bytes
+        self._shelf = Shelf(max_models, max_model_bytes, digests=cache is not None)
         self._backdrop: tuple[object, Picture] | None = None
-        self._digests: dict[tuple[object, ...], str] = {}
         self._recall: Recall | None = None
         if cache is not None:
             from cleancut.cache.recall import Recall
@@ -121,6 +126,17 @@ class Engine:
         return self._recall.encoded(
             data, chosen, guidance, lambda: self._encoded(data, bgr, guidance, chosen)
         )
+
+    def kept(
+        self, source: bytes, *, guidance: Guidance | None = None, options: Options | None = None
+    ) -> Encoded | None:
+        """What the cache holds of ``source``, a picture file's bytes; nothing is cut or loaded.
+
+        Arguments as in ``encoded``. None if nothing is kept, and for what would be an error there.
+        """
+        if self._recall is None:
+            return None
+        return self._recall.kept(source, options or self.options, guidance)
 
     def _encoded(
         self, source: Source, bgr: bool, guidance: Guidance | None, options: Options
@@ -207,35 +223,19 @@ class Engine:
         return panel, choice.notes
 
     def _load(self, spec: ModelSpec, options: Options) -> Model:
-        from cleancut.models.load import load
+        return self._shelf.get(spec, self._placing(options))
 
-        key = _model_key(spec, options)
-        with self._lock:
-            if key in self._models:
-                self._models.move_to_end(key)
-                return self._models[key]
-            mine = self._loading.setdefault(key, threading.Lock())
-        with mine:
-            with self._lock:
-                if key in self._models:
-                    return self._models[key]
-            digest = "" if self._recall is None else self._weights(spec, options)
-            model = load(spec, self._placing(options))
-            with self._lock:
-                self._models[key], self._digests[key] = model, digest
-                self._loading.pop(key, None)
-                while len(self._models) > self._max_models:
-                    gone, _ = self._models.popitem(last=False)
-                    self._digests.pop(gone)
-            return model
+    def loaded(self) -> tuple[LoadedModel, ...]:
+        """The models in memory, the least recently used first."""
+        return self._shelf.loaded()
 
     def _weights(self, spec: ModelSpec, options: Options) -> str:
         """sha256 of the weights that ``spec`` runs with: those loaded, else those to be loaded."""
         from cleancut.models.load import weights_sha256
 
-        with self._lock:
-            loaded = self._digests.get(_model_key(spec, options))
-        return weights_sha256(spec, self._placing(options)) if loaded is None else loaded
+        placing = self._placing(options)
+        loaded = self._shelf.digest(spec, placing)
+        return weights_sha256(spec, placing) if loaded is None else loaded
 
     def _placing(self, options: Options) -> Placing:
         from cleancut.models.load import Placing
@@ -296,12 +296,10 @@ class Engine:
         kept = self._backdrop  # decoded once for a thousand pictures
         if state is None or kept is None or kept[0] != state:
             with _named("background", wanted.path):
-                kept = self._backdrop = (state, self.read(wanted.path, options=options))
+                kept = (state, self.read(wanted.path, options=options))
+            # Under a limit of memory, what clients send is not held on to.
+            self._backdrop = kept if self._max_model_bytes is None else None
         return kept[1]
-
-
-def _model_key(spec: ModelSpec, options: Options) -> tuple[object, ...]:
-    return (spec, options.backend, options.device, options.precision)
 
 
 def _is_file(source: Source) -> TypeGuard[FileSource]:
@@ -340,14 +338,15 @@ def memory_errors() -> Iterator[None]:
     try:
         yield
     except MemoryError as error:
-        raise _out_of_memory() from error
+        raise out_of_memory() from error
     except Exception as error:
         if type(error).__module__.startswith("cv2") and "Insufficient memory" in str(error):
-            raise _out_of_memory() from error
+            raise out_of_memory() from error
         raise
 
 
-def _out_of_memory() -> OutOfMemory:
+def out_of_memory() -> OutOfMemory:
+    """The error for a picture that there was not memory enough for."""
     return OutOfMemory(
         "memory ran out on this picture", hint="free memory, or shrink the picture first"
     )

@@ -11,6 +11,8 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
+
 from cleancut.batch import child
 from cleancut.batch.job import Job, Outcome
 from cleancut.batch.worker import Tell, Worker, WorkerConfig
@@ -65,6 +67,10 @@ class FaultyWorker(Worker):
             time.sleep(600)
         if accident == "greedy" and self._in_company():
             raise OutOfMemory("too much at once")
+        if accident == "eats":  # until the limit of this process says no
+            held = []
+            while True:
+                held.append(np.ones(4 << 20))
         if accident == "fat":
             raise MemoryError
         if accident == "bug":

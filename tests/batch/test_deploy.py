@@ -88,7 +88,9 @@ def test_images_and_versions_agree() -> None:
     extras = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
     needed = next(text for text in extras["optional-dependencies"]["ray"] if text.startswith("ray"))
     assert needed == f"ray[data]>={ray[:4]}"
-    texts = [path.read_text("utf-8") for path in DEPLOY.rglob("*") if path.is_file()]
+    files = [*DEPLOY.rglob("*.yaml"), *DEPLOY.rglob("Dockerfile"), ROOT / "compose.yaml"]
+    files.append(ROOT / "docker" / "Dockerfile")
+    texts = [path.read_text("utf-8") for path in files]
     tags = [tag for text in texts for tag in re.findall(r"registry\.example/[\w-]+:(\S+)", text)]
     assert tags
     assert set(tags) == {__version__}

@@ -14,8 +14,9 @@ from statistics import median
 import pytest
 
 from cleancut import Engine, Options
-from cleancut.batch.job import Finished, Job, Started
+from cleancut.batch.job import Finished, Job, Outcome, Started
 from cleancut.batch.local import LocalRunner
+from cleancut.batch.shift import Shift
 from cleancut.batch.worker import WorkerConfig
 from cleancut.errors import BadOption, RunError, SetupError
 from tests.batch.pictures import job_for, notices, outcomes, picture
@@ -241,6 +242,49 @@ def test_the_child_dies_with_its_parent(tmp_path: Path) -> None:
         time.sleep(0.02)
     else:
         assert not Path(f"/proc/{pid}").exists()
+
+
+def test_a_lasting_run_has_a_process_ready_even_without_jobs(tmp_path: Path) -> None:
+    (tmp_path / "hang.png").write_bytes(picture())
+    over = threading.Event()
+
+    def jobs() -> Iterator[Job]:
+        yield job_for(tmp_path / "hang.png", tmp_path / "out")
+        over.wait(30)
+
+    runner = LocalRunner(CONFIG, command=COMMAND, timeout_s=0.5, lasting=True)
+    assert not runner.ready
+    events: list[object] = []
+    thread = threading.Thread(target=lambda: events.extend(runner.run(jobs())))
+    thread.start()
+    until = time.monotonic() + 20
+    while not (runner.children == 2 and runner.ready and runner.models):
+        assert time.monotonic() < until
+        time.sleep(0.01)
+    assert [model.name for model in runner.models] == ["echo"]
+    pid = runner.pid
+    runner.abort()
+    thread.join(10)
+    over.set()
+    assert not thread.is_alive()
+    assert outcomes(events) == {"hang.png": "timed-out"}  # type: ignore[arg-type]
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid or 0, 0)
+
+
+@pytest.mark.parametrize(("regain", "limits"), [(None, [2, 2, 2, 2]), (2, [2, 3, 3, 4])])
+def test_after_memory_was_short_more_at_once_are_tried_again(
+    tmp_path: Path, regain: int | None, limits: list[int]
+) -> None:
+    shift = Shift(4, regain=regain)
+    assert shift.lower()
+    seen = []
+    for number in range(4):
+        job = job_for(tmp_path / "a.png", tmp_path, number)
+        shift.give(job, told=True)
+        assert list(shift.finish(Outcome(job.id, "done")))
+        seen.append(shift.limit)
+    assert seen == limits
 
 
 @pytest.mark.slow

@@ -5,6 +5,7 @@ import json
 import pickle
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -12,8 +13,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cleancut import Engine, Options
-from cleancut.batch.budget import Budget, affordable_megapixels, megapixels
+from cleancut import Engine, Guidance, Options
+from cleancut.batch.budget import (
+    Budget,
+    affordable_megapixels,
+    megapixels,
+    shares,
+    usual_limit,
+)
 from cleancut.batch.job import Job
 from cleancut.batch.thumbs import SIDE_PX, thumbnail
 from cleancut.batch.worker import Worker, WorkerConfig
@@ -170,3 +177,113 @@ def test_a_picture_larger_than_everything_goes_alone() -> None:
 
 def test_some_megapixels_can_always_be_afforded() -> None:
     assert 12 <= affordable_megapixels() <= 200
+
+
+def test_a_job_s_own_options_and_guidance_replace_the_worker_s(tmp_path: Path) -> None:
+    source, mask = tmp_path / "a.png", tmp_path / "mask.png"
+    source.write_bytes(picture(1))
+    mask.write_bytes(picture(4))
+    worker = Worker(WorkerConfig(options='{"crop":true,"model":"echo"}'))
+    plain = Options(model="echo")
+    mine = Options(model="echo", only_mask=True, format="webp")
+    expected = {
+        "default": Engine().encoded(source, options=plain.with_(crop=True)),
+        "plain": Engine().encoded(source, options=plain),
+        "mine": Engine().encoded(
+            source, options=mine, guidance=Guidance(mask=mask, roi="5,5,40,40")
+        ),
+    }
+    jobs = {
+        "default": job_for(source, tmp_path / "1"),
+        "plain": replace(job_for(source, tmp_path / "2"), options=plain.to_json()),
+        "mine": replace(
+            job_for(source, tmp_path / "3"),
+            options=mine.to_json(),
+            guidance={"mask": str(mask), "roi": "5,5,40,40"},
+            durable=False,
+        ),
+    }
+    for name, job in jobs.items():
+        assert worker(Job(**json.loads(json.dumps(job.to_dict())))).status == "done"
+        assert Path(job.target).read_bytes() == expected[name].data
+    assert len({made.data for made in expected.values()}) == 3
+
+
+def test_options_of_a_job_that_cannot_be_fail_that_job(tmp_path: Path) -> None:
+    source = tmp_path / "a.png"
+    source.write_bytes(picture())
+    worker = Worker(WorkerConfig(options=ECHO))
+    job = job_for(source, tmp_path / "out")
+    for wrong in ({"options": '{"colour":"red"}'}, {"guidance": {"roi": "nowhere"}}):
+        outcome = worker(replace(job, **wrong))  # type: ignore[arg-type]
+        assert outcome.error is not None
+        assert outcome.error["code"] == "bad-option"
+
+
+def test_only_durable_results_wait_for_the_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[int] = []
+    monkeypatch.setattr("os.fsync", synced.append)
+    source = tmp_path / "a.png"
+    source.write_bytes(picture())
+    worker = Worker(WorkerConfig(options=ECHO))
+    (tmp_path / "out").mkdir()
+    job = job_for(source, tmp_path / "out")
+    assert worker(replace(job, durable=False)).status == "done"
+    assert not synced
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["a.png"]
+    assert worker(job).status == "done"
+    assert synced
+
+
+def test_a_result_that_cannot_be_written_soon_leaves_nothing(tmp_path: Path) -> None:
+    source = tmp_path / "a.png"
+    source.write_bytes(picture())
+    (tmp_path / "out" / "a.png").mkdir(parents=True)  # in the way
+    job = replace(job_for(source, tmp_path / "out"), durable=False)
+    outcome = Worker(WorkerConfig(options=ECHO))(job)
+    assert outcome.error is not None
+    assert outcome.error["code"] == "output-not-writable"
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["a.png"]
+
+
+def test_pictures_beside_the_picture_are_in_the_budget(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taken: list[float] = []
+    real = Budget.take
+    monkeypatch.setattr(
+        Budget, "take", lambda self, mp, wait=None: (taken.append(mp), real(self, mp, wait))[1]
+    )
+    source, large = tmp_path / "a.png", tmp_path / "large.png"
+    source.write_bytes(picture())
+    large.write_bytes(picture(height=1000, width=1000))
+    options = Options(model="echo", background=str(large)).to_json()
+    job = replace(job_for(source, tmp_path), options=options, guidance={"mask": str(source)})
+    assert Worker(WorkerConfig(options=ECHO))(job).status == "done"
+    small = 48 * 64 / 1e6
+    assert taken == [pytest.approx(1.0 + 2 * small)]
+
+
+def test_a_limit_of_memory_is_shared_out() -> None:
+    models, pixels = shares(2_000_000_000)
+    assert 900e6 < models < 1300e6
+    assert models + pixels * 1e6 * 40 < 2e9
+    assert shares(100_000_000)[1] == 12.0
+    assert usual_limit() >= 1 << 30
+
+
+def test_a_failure_while_others_take_all_memory_is_put_down_to_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken = tmp_path / "broken.png"
+    broken.write_bytes(b"no picture")
+    worker = Worker(WorkerConfig(options=ECHO))
+    job = job_for(broken, tmp_path / "out")
+    monkeypatch.setattr("cleancut.batch.worker.is_memory_short", lambda: True)
+    alone = worker(job)
+    monkeypatch.setattr(worker, "_in_work", 1)  # somebody else
+    crowded = worker(job)
+    codes = [outcome.error and outcome.error["code"] for outcome in (alone, crowded)]
+    assert codes == ["unreadable-image", "out-of-memory"]

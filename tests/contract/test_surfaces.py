@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import socket
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
 
+import httpx
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -11,25 +15,94 @@ from PIL import Image
 
 from cleancut import Engine, Options, cutout
 from cleancut.cli.main import main
+from cleancut.server.services import Services
+from cleancut.server.settings import Settings
+from tests.server.live import listening
 
 CASES: list[tuple[dict[str, object], list[str]]] = [
     ({}, []),
     ({"crop": True, "margin": "5%"}, ["--crop", "--margin", "5%"]),
     ({"background": "#abc"}, ["--background", "#abc"]),
+    ({"background": "#abcdef80"}, ["--background", "#abcdef80"]),
     ({"background": "blur:3"}, ["--background", "blur:3"]),
     ({"only_mask": True}, ["--only-mask"]),
     ({"max_side_px": 50, "keep_hidden_rgb": True}, ["--max-side", "50", "--keep-hidden-rgb"]),
     ({"decontaminate": False}, ["--no-decontaminate"]),
+    ({"scale": "60%", "position": "0% 30%"}, ["--scale", "60%", "--position", "0% 30%"]),
+    ({"max_output_megapixels": 0.002}, ["--max-output-megapixels", "0.002"]),
+    ({"shadow": "drop:50,135,2%,2%"}, ["--shadow", "drop:50,135,2%,2%"]),
 ]
+#: What remove.bg's API calls the same, and what rembg's does; by the options' own texts.
+REMOVEBG: list[tuple[dict[str, str], dict[str, object]]] = [
+    ({}, {}),
+    ({"crop": "true", "crop_margin": "5%"}, {"crop": True, "margin": "5%"}),
+    ({"bg_color": "abc"}, {"background": "#abc"}),
+    ({"bg_color": "abcdef80"}, {"background": "#abcdef80"}),
+    ({"channels": "alpha"}, {"only_mask": True}),
+    ({"scale": "60%", "position": "0% 30%"}, {"scale": "60%", "position": "0% 30%"}),
+    ({"shadow_type": "drop"}, {"shadow": "drop:50,135,2%,2%"}),
+]
+REMBG: list[tuple[dict[str, str], dict[str, object]]] = [
+    ({}, {}),
+    ({"om": "true"}, {"only_mask": True}),
+    ({"ppm": "true"}, {"binarise": True}),
+    ({"dc": "true"}, {"decontaminate": True}),
+    ({"a": "true", "ae": "5"}, {"decontaminate": True, "alpha_matting": "240,10,5"}),
+    ({"bgc": "170,187,204,255"}, {"background": "#abc"}),
+    ({"bgc": "171,205,239,128"}, {"background": "#abcdef80"}),
+]
+#: How rembg cuts, in our words.
+AS_REMBG: dict[str, object] = {"refine": "off", "minmax": True, "decontaminate": False}
+
+
+@pytest.fixture
+def photo(disc: NDArray[np.uint8], tmp_path: Path) -> Path:
+    path = tmp_path / "photo.png"
+    tinted = np.clip(disc * np.array((1, 0.8, 0.6)) + 10, 0, 255).astype(np.uint8)
+    Image.fromarray(tinted).save(path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A whole server with its working process."""
+    data = tmp_path_factory.mktemp("server")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CLEANCUT_HOME", str(data / "home"))
+        patch.setenv("CLEANCUT_CACHE", str(data / "cache"))
+        with serving(data, Options(model="echo")) as url:
+            yield url
+
+
+def serving(data: Path, options: Options) -> AbstractContextManager[str]:
+    """A server with a working process of its own, and ``options`` as its defaults."""
+    sock = socket.create_server(("127.0.0.1", 0))
+    port: int = sock.getsockname()[1]
+    settings = Settings(data=data, port=port, options=options, cache="off")
+    return listening(Services.open(settings), sock)
+
+
+def asked(url: str, path: str, name: str, picture: Path, fields: Mapping[str, str]) -> bytes:
+    """The picture that the server answers with."""
+    files = {name: (picture.name, picture.read_bytes())}
+    answer = httpx.post(f"{url}{path}", files=files, data=dict(fields), timeout=60)
+    assert answer.status_code == 200, answer.text
+    return answer.content
+
+
+def as_fields(values: Mapping[str, object]) -> dict[str, str]:
+    """Options as form fields."""
+    return {
+        name: str(value).lower() if value in (True, False) else str(value)
+        for name, value in values.items()
+    }
 
 
 @pytest.mark.parametrize(("values", "flags"), CASES, ids=lambda value: str(value))
-def test_library_engine_command_line_and_batch_agree(
-    values: dict[str, object], flags: list[str], disc: NDArray[np.uint8], tmp_path: Path
+def test_library_engine_command_line_batch_and_server_agree(
+    values: dict[str, object], flags: list[str], photo: Path, server: str, tmp_path: Path
 ) -> None:
-    photo, out = tmp_path / "photo.png", tmp_path / "out.png"
-    tinted = np.clip(disc * np.array((1, 0.8, 0.6)) + 10, 0, 255).astype(np.uint8)
-    Image.fromarray(tinted).save(photo)
+    out = tmp_path / "out.png"
     assert main(["cut", str(photo), "-o", str(out), "--model", "echo", "-q", *flags]) == 0
     options = Options.from_mapping({**values, "model": "echo"})
     by_function = cutout(photo, options=options).encode("png")
@@ -37,4 +110,49 @@ def test_library_engine_command_line_and_batch_agree(
     words = ["-o", str(tmp_path / "many"), "--model", "echo", "-q", *flags]
     assert main(["batch", str(photo), *words]) == 0
     by_batch = (tmp_path / "many" / "photo.png").read_bytes()
-    assert by_function == by_engine == out.read_bytes() == by_batch
+    by_server = asked(server, "/v1/cutouts", "image", photo, as_fields(values))
+    assert by_function == by_engine == out.read_bytes() == by_batch == by_server
+
+
+@pytest.mark.parametrize(("fields", "values"), REMOVEBG, ids=lambda value: str(value))
+def test_the_door_of_remove_bg_agrees(
+    fields: dict[str, str], values: dict[str, object], photo: Path, server: str
+) -> None:
+    options = Options.from_mapping({**values, "model": "echo"})
+    wanted = {"size": "full", "format": "png", **fields}
+    by_door = asked(server, "/v1.0/removebg", "image_file", photo, wanted)
+    assert by_door == cutout(photo, options=options).encode("png")
+
+
+@pytest.mark.parametrize(("fields", "values"), REMBG, ids=lambda value: str(value))
+def test_the_door_of_rembg_agrees(
+    fields: dict[str, str], values: dict[str, object], photo: Path, server: str
+) -> None:
+    options = Options.from_mapping({**AS_REMBG, **values, "model": "echo"})
+    by_door = asked(server, "/api/remove", "file", photo, fields)
+    assert by_door == cutout(photo, options=options).encode("png")
+
+
+@pytest.mark.weights
+def test_all_agree_with_a_real_network(real_models: Path, tmp_path: Path) -> None:
+    photo, out = tmp_path / "photo.jpg", tmp_path / "out.png"
+    y, x = np.mgrid[:300, :400]
+    ball = np.clip(90 - np.hypot(y - 150, x - 190), 0, 1)[..., None]
+    red, green = np.array((200, 40, 30)), np.array((90, 160, 90))
+    shade = (0.6 + 0.4 * y / 300)[..., None]
+    Image.fromarray((ball * red * shade + (1 - ball) * green).astype(np.uint8)).save(photo)
+    options = Options(model="u2netp", precision="f32", crop=True, margin="5%")
+    flags = ["--model", "u2netp", "--precision", "f32", "--crop", "--margin", "5%", "-q"]
+    expected = cutout(photo, options=options).encode("png")
+    assert main(["cut", str(photo), "-o", str(out), *flags]) == 0
+    assert main(["batch", str(photo), "-o", str(tmp_path / "many"), *flags]) == 0
+    assert expected == out.read_bytes() == (tmp_path / "many" / "photo.png").read_bytes()
+    network = Options(model="u2netp", precision="f32")
+    plain = cutout(photo, options=network.with_(**AS_REMBG)).encode("png")
+    with serving(tmp_path / "server", network) as url:
+        own = {"crop": "true", "margin": "5%"}
+        assert asked(url, "/v1/cutouts", "image", photo, own) == expected
+        door = {"crop": "true", "crop_margin": "5%", "size": "full"}
+        assert asked(url, "/v1.0/removebg", "image_file", photo, door) == expected
+        assert asked(url, "/api/remove", "file", photo, {}) == plain
+    assert real_models.exists()

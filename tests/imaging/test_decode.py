@@ -248,3 +248,15 @@ def test_messages_of_decoders_of_several_lines_become_one(monkeypatch):
     with pytest.raises(UnreadableImage) as caught:
         from_pil(image)
     assert str(caught.value) == "the PIL image cannot be loaded: first second"
+
+
+@pytest.mark.parametrize("error", [MemoryError(), ValueError("(-4:Insufficient memory) Failed to")])
+def test_too_little_memory_is_no_damaged_picture(
+    error: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(data: bytes, limit: float) -> None:
+        raise error
+
+    monkeypatch.setitem(module._DECODERS, "png", fail)
+    with pytest.raises(OutOfMemory):
+        module.decode(b"\x89PNG\r\n\x1a\n" + bytes(40))

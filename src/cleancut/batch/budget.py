@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import io
 import struct
+import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+
+from cleancut.backends.memory import resident_bytes, status_bytes
 
 #: Peak memory of one picture: 10 bytes a pixel measured on 12 to 100 megapixels with the default
 #: options, up to 32 with the greediest (feathered and grown, as WebP), more with 16 bits a sample.
@@ -21,6 +24,16 @@ _SHARE = 0.5
 _MEMINFO = Path("/proc/meminfo")
 _CGROUP = Path("/sys/fs/cgroup")
 _SOF = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+
+
+#: What an interpreter with its libraries takes before any network is loaded, in bytes.
+_BASE_BYTES = 150_000_000
+#: Part of what is left of a memory limit that networks may take.
+_MODELS_SHARE = 0.7
+#: Less than this is left of the limit: memory is short.
+_SHORT_BYTES = 64 << 20
+#: Whom the system ends first when its memory is short: 0 nobody before others, 1000 always.
+_OOM_SCORE = Path("/proc/self/oom_score_adj"), 500
 
 
 class Budget:
@@ -66,10 +79,57 @@ class Budget:
 
 def affordable_megapixels() -> float:
     """What pictures may take of the memory that is free now, in megapixels."""
-    free = _free_bytes()
+    free = free_bytes()
     if free is None:
         return 4 * _LEAST_MP
     return min(_MOST_MP, max(_LEAST_MP, _SHARE * free / BYTES_PER_PIXEL / 1e6))
+
+
+def shares(limit: int) -> tuple[int, float]:
+    """Bytes for networks and megapixels in flight, of ``limit`` bytes for the whole process."""
+    free = max(limit - _BASE_BYTES, limit // 2)
+    models = int(_MODELS_SHARE * free)
+    pixels = (free - models) / BYTES_PER_PIXEL / 1e6
+    return models, min(_MOST_MP, max(_LEAST_MP, pixels))
+
+
+def usual_limit() -> int:
+    """A memory limit for a process that serves others: most of what is free now, in bytes."""
+    free = free_bytes()
+    return 4 << 30 if free is None else max(1 << 30, int(0.7 * free))
+
+
+def limit_process(limit: int) -> None:
+    """Let allocations fail that would take this process beyond ``limit`` bytes, where possible.
+
+    What counts is data (RLIMIT_DATA of setrlimit(2)), not address space, of which runtimes reserve
+    far more than they use; what is reserved now and not resident is allowed on top. No core file
+    is left behind, since it would hold pictures, and the system ends this process before others.
+    """
+    if sys.platform != "linux":
+        return
+    import resource
+
+    resident, data = resident_bytes(), status_bytes("VmData")
+    if resident is not None and data is not None:
+        room = max(limit - resident, limit // 4)
+        _, most = resource.getrlimit(resource.RLIMIT_DATA)
+        soft = data + room if most == resource.RLIM_INFINITY else min(data + room, most)
+        resource.setrlimit(resource.RLIMIT_DATA, (soft, most))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    with suppress(OSError):
+        _OOM_SCORE[0].write_text(str(_OOM_SCORE[1]), "ascii")
+
+
+def is_memory_short() -> bool:
+    """Whether this process is so near its limit that anything may fail for want of memory."""
+    if sys.platform != "linux":
+        return False
+    import resource
+
+    limit, _ = resource.getrlimit(resource.RLIMIT_DATA)
+    data = status_bytes("VmData")
+    return limit != resource.RLIM_INFINITY and data is not None and data > limit - _SHORT_BYTES
 
 
 def megapixels(data: bytes) -> float:
@@ -111,7 +171,7 @@ def _pillow_size(data: bytes) -> tuple[int, int] | None:
         return None
 
 
-def _free_bytes() -> int | None:
+def free_bytes() -> int | None:
     """Memory that can still be had: the system's, or the container's if that is less."""
     found = []
     try:

@@ -3,7 +3,9 @@
 ``python -m cleancut.batch.child``. The first line is the worker's configuration, the others are
 ``{"job": ...}``, and ``{"end": true}`` is the last. Answers are ``{"ready": true}`` when the
 network is loaded, ``{"setup": error}`` if it cannot be, ``{"waiting": id}`` and ``{"going": id}``
-around a wait for memory, and ``{"finished": outcome}``. Without its parent it ends at once.
+around a wait for memory, ``{"models": [...]}`` when others are loaded than before,
+``{"finished": outcome}``, and ``{"worn": true}`` when another process should go on. Without its
+parent it ends at once.
 """
 
 from __future__ import annotations
@@ -24,12 +26,15 @@ from cleancut.errors import CleancutError
 if TYPE_CHECKING:
     from cleancut.batch.job import Job, Outcome
     from cleancut.batch.worker import Tell, WorkerConfig
+    from cleancut.models.shelf import LoadedModel
 
 _PR_SET_PDEATHSIG = 1
 
 
 class Work(Protocol):
-    """What ``serve`` needs of a worker."""
+    """What ``serve`` needs of a worker; a ``worn`` one should be replaced."""
+
+    worn: bool
 
     def warm_up(self) -> None:
         """Load what the first job needs."""
@@ -37,6 +42,10 @@ class Work(Protocol):
 
     def __call__(self, job: Job, tell: Tell | None = None) -> Outcome:
         """Do one job."""
+        ...
+
+    def loaded(self) -> tuple[LoadedModel, ...]:
+        """The models in memory."""
         ...
 
     def close(self) -> None:
@@ -90,6 +99,7 @@ class _Session:
         self._lock = threading.Lock()
         self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
         self._ready = threading.Event()
+        self._loaded: tuple[LoadedModel, ...] = ()
 
     def run(self, worker: Work, lines: BinaryIO, at_once: int) -> None:
         threads = [
@@ -125,16 +135,29 @@ class _Session:
             self.refuse(CleancutError(f"unexpected {type(error).__name__}: {error}"))
             os._exit(1)
         self._say({"ready": True})
+        self._tell_models(worker)
         self._ready.set()
 
     def _work(self, worker: Work) -> None:
         while (job := self._jobs.get()) is not None:
-            outcome = worker(job, lambda word, id_=job.id: self._say({word: id_}))  # type: ignore[misc]
-            # What fails every picture is told once, by the warm-up.
-            self._ready.wait()
-            self._say({"finished": outcome.to_dict()})
+            try:
+                outcome = worker(job, lambda word, id_=job.id: self._say({word: id_}))  # type: ignore[misc]
+                # What fails every picture is told once, by the warm-up.
+                self._ready.wait()
+                self._tell_models(worker)
+                self._say({"finished": outcome.to_dict()})
+                if worker.worn:
+                    self._say({"worn": True})
+            except MemoryError:
+                os._exit(1)  # not even enough to say so; the parent finds out which picture it was
             del outcome, job
         self._jobs.put(None)  # for the next thread
+
+    def _tell_models(self, worker: Work) -> None:
+        loaded = tuple(sorted(worker.loaded(), key=lambda one: (one.name, one.precision)))
+        if loaded != self._loaded:
+            self._loaded = loaded
+            self._say({"models": [one.to_dict() for one in loaded]})
 
     def refuse(self, error: CleancutError) -> None:
         """Say why no job can be done here."""

@@ -24,6 +24,10 @@ class Job:
     object store's tag), ``size`` is its bytes, None where the place does not say. ``attempts``
     counts how often this picture was begun before and never ended. ``path`` is the source's own
     name in the tree of its input, with forward slashes.
+
+    ``options`` is ``Options.to_json()`` of all options of this picture, "" for the worker's own.
+    ``guidance`` are fields of ``Guidance``: points and boxes as text, pictures as local paths, read
+    by the worker. ``durable`` results are synced to the disk, others are only written whole.
     """
 
     id: str
@@ -34,6 +38,9 @@ class Job:
     size: int | None = None
     attempts: int = 0
     path: str = ""
+    options: str = ""
+    guidance: Mapping[str, str] = field(default_factory=dict, hash=False)
+    durable: bool = True
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +27,7 @@ from cleancut.batch.job import (
 from cleancut.batch.process import COMMAND, Child
 from cleancut.batch.shift import MOST_ATTEMPTS, Shift
 from cleancut.errors import BadOption, CleancutError, PictureCrashed, RunError, TimedOut
+from cleancut.models.shelf import LoadedModel
 
 if TYPE_CHECKING:
     from cleancut.batch.worker import WorkerConfig
@@ -39,14 +40,18 @@ READY_TIMEOUT_S = 600.0
 AHEAD = 2
 #: Children in a row that end before they are ready.
 _MOST_FALSE_STARTS = 2
+#: Pictures that go well before one more at once is tried again, in a run without an end.
+_REGAIN = 30
 
 
 class LocalRunner:
     """Gets jobs done by one child process, ``workers`` pictures at a time.
 
     By default that is one more than the network has threads: while some wait for the network, the
-    others keep the processors busy. ``timeout_s`` is for one picture. ``command`` is the child's,
-    for tests. Raises ``BadOption``.
+    others keep the processors busy. ``timeout_s`` is for one picture. A ``lasting`` run has no end
+    in sight: a child stands ready even when nothing is to do, and when memory was short fewer
+    pictures at once are done for a while only. ``command`` is the child's, for tests. Raises
+    ``BadOption``.
     """
 
     def __init__(
@@ -55,6 +60,7 @@ class LocalRunner:
         *,
         workers: int | None = None,
         timeout_s: float = TIMEOUT_S,
+        lasting: bool = False,
         command: Sequence[str] = COMMAND,
     ) -> None:
         if workers is not None and workers < 1:
@@ -68,11 +74,41 @@ class LocalRunner:
         self._inbox: SimpleQueue[tuple[Any, Any]] = SimpleQueue()
         self._child: Child | None = None
         self._started_at = 0.0
+        self._lasting = lasting
+        self._aborted = False
+        #: Children that were started so far.
+        self.children = 0
+        #: The models that the child has in memory.
+        self.models: tuple[LoadedModel, ...] = ()
+
+    @property
+    def workers(self) -> int:
+        """How many pictures are in work at once, at most."""
+        return self._limit
+
+    @property
+    def pid(self) -> int | None:
+        """The child's number, None while there is no child."""
+        child = self._child
+        return None if child is None else child.pid
+
+    @property
+    def ready(self) -> bool:
+        """Whether there is a child that has loaded its network."""
+        child = self._child
+        return child is not None and child.ready
+
+    def abort(self) -> None:
+        """Make ``run`` in another thread end at once, and the child with it."""
+        self._aborted = True
+        self._inbox.put((None, None))
 
     def start(self) -> Child:
         """Start the child now, so that it gets ready while jobs are still being found."""
         if self._child is None:
             self._started_at = time.monotonic()
+            self.children += 1
+            self.models = ()
             self._child = Child(self._config, self._limit, self._inbox, self._command)
         return self._child
 
@@ -82,7 +118,7 @@ class LocalRunner:
             self._child.kill()
             self._child = None
 
-    def run(self, jobs: Iterable[Job]) -> Iterator[Event]:
+    def run(self, jobs: Iterable[Job]) -> Generator[Event, None, None]:
         """Do ``jobs``; see ``Runner``.
 
         ``jobs`` are drawn in a thread of their own, a few ahead. Raises what ``jobs`` raises, the
@@ -90,16 +126,16 @@ class LocalRunner:
         """
         self.start()
         feed = _Feed(jobs, self._inbox)
-        shift = Shift(self._limit)
+        shift = Shift(self._limit, regain=_REGAIN if self._lasting else None)
         try:
-            while True:
+            while not self._aborted:
                 feed.top_up(len(shift.fresh))
                 yield from self._hand_out(shift, feed)
                 if feed.ended and not shift.given and not shift.has_more():
                     break
                 yield from self._next(shift, feed)
                 yield from self._overdue(shift)
-            if self._child is not None and shift.gave:
+            if self._child is not None and shift.gave and not self._aborted:
                 self._child.end()
                 self._child = None
         finally:
@@ -111,6 +147,8 @@ class LocalRunner:
     def _hand_out(self, shift: Shift, feed: _Feed) -> Iterator[Event]:
         for lost in shift.hopeless():
             yield Finished(lost, _hopeless(lost))
+        if self._lasting and not feed.ended:
+            self.start()
         child = self._child
         if not shift.may_give() or (shift.careful and not (child and child.ready)):
             if shift.has_more() or not feed.ended:
@@ -139,6 +177,10 @@ class LocalRunner:
             return  # the last words of one that was killed
         elif what is None:
             yield from self._died(shift)
+        elif "worn" in what:
+            self._replace(shift)
+        elif "models" in what:
+            self.models = tuple(LoadedModel(**facts) for facts in what["models"])
         elif "finished" in what:
             yield from shift.finish(Outcome(**what["finished"]))
         elif "setup" in what:
@@ -199,8 +241,7 @@ class LocalRunner:
         late = shift.overdue(self._timeout_s)
         if not late:
             return
-        child.kill()
-        self._child = None
+        self.close()
         for job in late:
             del shift.given[job.id]
             message = f"not done after {self._timeout_s:g} s"
@@ -208,8 +249,14 @@ class LocalRunner:
             yield Finished(job, _failed(job, error))
             place = storage.plain(job.source)
             yield Notice("timed-out", f"{place} was {message}; the working process was ended")
-        # The others did nothing wrong.
-        shift.fresh.extendleft(reversed(shift.withdraw()))
+        self._replace(shift)
+
+    def _replace(self, shift: Shift) -> None:
+        """End the child; what is in it did nothing wrong and is done again."""
+        self.close()
+        alone = shift.alone
+        again = shift.suspects if alone else shift.fresh
+        again.extendleft(reversed(shift.withdraw()))
 
 
 class _Feed:

@@ -28,10 +28,16 @@ class Given:
 
 
 class Shift:
-    """Which jobs wait, which are with the child, and how many may be there at once."""
+    """Which jobs wait, which are with the child, and how many may be there at once.
 
-    def __init__(self, limit: int) -> None:
-        self.limit = limit
+    ``limit`` is halved when memory runs out; one more may be there again after ``regain`` jobs went
+    well, None for never.
+    """
+
+    def __init__(self, limit: int, *, regain: int | None = None) -> None:
+        self.limit = self._most = limit
+        self._regain = regain
+        self._well = 0
         self.fresh: deque[Job] = deque()
         self.suspects: deque[Job] = deque()
         self.given: dict[str, Given] = {}
@@ -85,6 +91,7 @@ class Shift:
 
     def lower(self) -> bool:
         """Half as many at once from now on; whether that is fewer."""
+        self._well = 0
         before, self.limit = self.limit, max(1, self.limit // 2)
         return self.limit < before
 
@@ -104,6 +111,9 @@ class Shift:
                 + (f"; at most {self.limit} pictures at once from now on" if lowered else ""),
             )
             return
+        self._well += outcome.status == "done"
+        if self._regain and self._well >= self._regain and self.limit < self._most:
+            self.limit, self._well = self.limit + 1, 0
         yield Finished(given.job, outcome)
 
     def hear(self, what: Mapping[str, str]) -> None:

@@ -2,27 +2,43 @@
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import json
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cleancut.backends.memory import give_back
 from cleancut.batch import storage
-from cleancut.batch.budget import Budget, affordable_megapixels, megapixels
+from cleancut.batch.budget import (
+    Budget,
+    affordable_megapixels,
+    is_memory_short,
+    limit_process,
+    megapixels,
+    shares,
+)
 from cleancut.batch.job import Job, Outcome, error_facts
-from cleancut.engine import Engine, memory_errors
-from cleancut.errors import CleancutError, OutOfMemory
-from cleancut.options import Options
+from cleancut.engine import Engine, memory_errors, out_of_memory
+from cleancut.errors import CleancutError, OutOfMemory, OutputNotWritable
+from cleancut.guidance import Guidance
+from cleancut.options import Options, parse_background
 
 if TYPE_CHECKING:
+    from cleancut.models.shelf import LoadedModel
     from cleancut.result import Encoded
 
 #: Called with "waiting" when a job has to wait for memory, and with "going" when it goes on.
 Tell = Callable[[str], None]
+
+#: Under a limit of memory it is memory that decides, not their number.
+_MANY_MODELS = 64
+#: Where the size of nearly every picture is told; metadata may stand before it.
+_HEADER_BYTES = 1 << 18
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +49,9 @@ class WorkerConfig:
     for no cache. ``threads`` limits the threads of one network. ``thumbs`` is the folder that
     thumbnails go to, "" for none. Results of lower confidence than ``review_below`` are also
     written below ``review``. ``megapixels`` may be in flight together, None: what memory allows.
+    ``memory`` is what the whole process may take, in bytes: models come and go below their share of
+    it, pictures wait for theirs, and what would go beyond fails. None for the batch's way, a few
+    models and as many pictures as free memory allows.
     """
 
     options: str = "{}"
@@ -43,6 +62,7 @@ class WorkerConfig:
     review: str = ""
     review_below: float | None = None
     megapixels: float | None = None
+    memory: int | None = None
 
     def to_json(self) -> str:
         """One line of JSON; ``from_json`` reads it."""
@@ -63,14 +83,43 @@ class Worker:
         self.config = config
         options = Options.from_mapping(json.loads(config.options))
         cache = open_cache(config.cache, max_bytes=config.cache_bytes or DEFAULT_MAX_BYTES)
-        self.engine = Engine(options, threads=config.threads, cache=cache)
         self._cache = cache
-        self._budget = Budget(config.megapixels or affordable_megapixels())
+        if config.memory is None:
+            self.engine = Engine(options, threads=config.threads, cache=cache)
+            pixels = affordable_megapixels()
+        else:
+            models, pixels = shares(config.memory)
+            self.engine = Engine(
+                options,
+                max_models=_MANY_MODELS,
+                max_model_bytes=models,
+                threads=config.threads,
+                cache=cache,
+            )
+        self._budget = Budget(config.megapixels or pixels)
+        #: How often a picture found that there was no memory left, its own fault or another's.
+        self._times_short = 0
+        self._in_work = 0
+        self._limited_with: frozenset[LoadedModel] | None = None
+        #: What was allocated is free again and cannot be given back: better a new process.
+        self.worn = False
 
     def warm_up(self) -> None:
         """Load what the first picture will need; raises what would fail every picture."""
         panel, _ = self.engine.panel_for(self.engine.options)
         panel.lead()
+        self._limit()
+
+    def _limit(self) -> None:
+        """Count from here, once other models are loaded: what they left behind is not resident."""
+        loaded = frozenset(self.engine.loaded())
+        if self.config.memory is not None and loaded != self._limited_with:
+            self._limited_with = loaded
+            limit_process(self.config.memory)
+
+    def loaded(self) -> tuple[LoadedModel, ...]:
+        """The models in memory."""
+        return self.engine.loaded()
 
     def close(self) -> None:
         """Close the cache."""
@@ -79,7 +128,8 @@ class Worker:
 
     def __call__(self, job: Job, tell: Tell | None = None) -> Outcome:
         """Do ``job``; whatever goes wrong with it is in the outcome, and nothing is raised."""
-        started = time.perf_counter()
+        started, times_short = time.perf_counter(), self._times_short
+        self._in_work += 1
         try:
             with memory_errors():
                 outcome = self._done(job, tell)
@@ -87,7 +137,24 @@ class Worker:
             outcome = Outcome(job.id, "failed", error=error_facts(error))
         except Exception as error:  # a bug must not end the other thousand pictures
             outcome = Outcome(job.id, "failed", error=error_facts(_bug(error)))
+        finally:
+            self._in_work -= 1
+        self._limit()
+        if outcome.error is not None:
+            outcome = self._blamed(outcome, outcome.error, times_short)
         return replace(outcome, seconds=round(time.perf_counter() - started, 4))
+
+    def _blamed(self, outcome: Outcome, error: Mapping[str, str], before: int) -> Outcome:
+        """A failure while others take all memory may have any name; what it is will show alone."""
+        own = error["code"] == OutOfMemory.code
+        if own or (self._in_work and is_memory_short()):
+            self._times_short += 1
+            gc.collect()  # tracebacks hold what was too much
+            give_back()
+            self.worn = is_memory_short()
+        elif self._times_short == before:
+            return outcome
+        return outcome if own else replace(outcome, error=error_facts(out_of_memory()))
 
     def _done(self, job: Job, tell: Tell | None) -> Outcome:
         clock = time.perf_counter()
@@ -99,10 +166,16 @@ class Worker:
             if tell is not None:
                 tell("waiting" if waiting else "going")
 
-        with self._budget.take(megapixels(data), on_wait):
-            encoded = self.engine.encoded(data)
+        options = Options.from_mapping(json.loads(job.options)) if job.options else None
+        guidance = Guidance(**job.guidance) if job.guidance else None
+        wanted = megapixels(data) + sum(map(_megapixels_of, _companions(job, options)))
+        with self._budget.take(wanted, on_wait):
+            encoded = self.engine.encoded(data, options=options, guidance=guidance)
             clock = time.perf_counter()
-            storage.write(job.target, encoded.data)
+            if job.durable:
+                storage.write(job.target, encoded.data)
+            else:
+                _write_soon(job.target, encoded.data)
             thumb = self._thumb(job, encoded)
         sure = encoded.facts.get("confidence")
         below = self.config.review_below
@@ -138,6 +211,22 @@ class Worker:
         return name
 
 
+def _companions(job: Job, options: Options | None) -> list[str]:
+    """Files of pictures that are decoded beside the job's own."""
+    found = [job.guidance[name] for name in ("trimap", "mask", "scribbles") if name in job.guidance]
+    background = parse_background(options.background) if options else None
+    return [*found, background.path] if background and background.path else found
+
+
+def _megapixels_of(path: str) -> float:
+    """Size of a picture file by its first bytes, 0 if it cannot be read: that is told later."""
+    try:
+        with Path(path).open("rb") as file:
+            return megapixels(file.read(_HEADER_BYTES))
+    except (OSError, ValueError):
+        return 0.0
+
+
 def _write_soon(place: str, data: bytes) -> None:
     """Write a file whole or not at all, without waiting for the disk."""
     if storage.is_remote(place):
@@ -145,13 +234,20 @@ def _write_soon(place: str, data: bytes) -> None:
         return
     storage.make_folder(storage.parent(place))
     draft = Path(storage.join(storage.parent(place), f".cleancut-{secrets.token_hex(6)}.part"))
-    draft.write_bytes(data)
-    draft.replace(place)
+    try:
+        draft.write_bytes(data)
+        draft.replace(place)
+    except OSError as error:
+        draft.unlink(missing_ok=True)
+        reason = error.strerror or error
+        raise OutputNotWritable(
+            f"{place} cannot be written: {reason}", hint="free space or choose another disk"
+        ) from error
 
 
 def _bug(error: Exception) -> CleancutError:
     if isinstance(error, MemoryError):
-        return OutOfMemory("memory ran out on this picture", hint="shrink the picture first")
+        return out_of_memory()
     text = " ".join(f"{error}".split())[:300]
     return CleancutError(
         f"unexpected {type(error).__name__}: {text}",

@@ -172,8 +172,7 @@ def measure_siege(bench: ServerBench) -> list[Row]:
     bench.notes.append(
         f"5: {_counted(load)}; {load.rate:.1f} pictures a second, p95 "
         f"{load.percentile(0.95):.1f} s; memory {early:.0f} MB in the second tenth of the time, "
-        f"{late:.0f} MB in the last"
-        + ("" if ended is None else "; THE SERVER ENDED")
+        f"{late:.0f} MB in the last" + ("" if ended is None else "; THE SERVER ENDED")
     )
     what = f"{BESIEGERS} clients for {bench.plan.siege_s:g} s, u2netp: answers but 200 and 429"
     return [

@@ -242,6 +242,14 @@ def _module(name: str) -> ModuleType:
         from cleancut.cli import models
 
         return models
+    if name == "keys":
+        from cleancut.cli import keys
+
+        return keys
+    if name == "serve":
+        from cleancut.cli import serve
+
+        return serve
     if name == "doctor":
         from cleancut.cli import doctor
 
@@ -260,6 +268,8 @@ COMMANDS = {
     "batch": "remove the background of whole folders, losing nothing",
     "cache": "show, clear or verify the results that are kept",
     "models": "list, pull, import, verify and remove models",
+    "serve": "an HTTP server that clients of remove.bg and rembg can point at",
+    "keys": "who may use the server, and how much of it",
     "doctor": "what is installed, which backend each model runs on, what to mend",
     "demo": "pull the default models and cut out two photographs",
     "bench": "measure start-up and speed, beside rembg",

@@ -55,9 +55,11 @@ def decode(data: bytes, *, max_megapixels: float = DEFAULT_MAX_MEGAPIXELS) -> Pi
     except CleancutError:
         raise
     except MemoryError as error:
-        raise OutOfMemory("not enough memory to decode the picture", hint="shrink it") from error
+        raise _too_little_memory() from error
     except Exception as error:  # the seam to every decoder: a hostile file can break them anywhere
         detail = " ".join(f"{error}".split()) or type(error).__name__
+        if "insufficient memory" in detail.lower():  # OpenCV's and libpng's words
+            raise _too_little_memory() from error
         if "bomb" in type(error).__name__.lower():
             raise ImageTooLarge(
                 f"a part of the picture is larger than the whole may be: {detail}",
@@ -68,6 +70,10 @@ def decode(data: bytes, *, max_megapixels: float = DEFAULT_MAX_MEGAPIXELS) -> Pi
             TRUNCATED if truncated else f"the {format_.upper()} is damaged: {detail:.200}",
             hint=TRUNCATED_HINT,
         ) from error
+
+
+def _too_little_memory() -> OutOfMemory:
+    return OutOfMemory("not enough memory to decode the picture", hint="shrink it")
 
 
 def _decode_jpeg(data: bytes, max_megapixels: float) -> Picture:

@@ -19,7 +19,7 @@ from cleancut.errors import BadArray, BadOption
 from cleancut.imaging.resize import fit, upsample_alpha
 from cleancut.matting import closed_form
 from cleancut.matting.place import Work
-from cleancut.matting.trimap import SURE, UNKNOWN, from_doubt
+from cleancut.matting.trimap import SURE, UNKNOWN, from_doubt, from_thresholds
 from cleancut.matting.upsample import Layer, colour_model, paint, paint_over
 
 if TYPE_CHECKING:
@@ -247,6 +247,22 @@ def refine_trimap(rgb: Rgb, trimap: Alpha, *, level: Level, guess: Alpha | None 
             unknown, paint(plain, rgb, Layer.over_all(colour_model(small, alpha))), trimap
         )
     return Refined(alpha, notes)
+
+
+def refine_levels(
+    rgb: Rgb, alpha: Alpha, *, foreground: int = 240, background: int = 10, erode: int = 10
+) -> Alpha:
+    """``alpha`` (H, W) solved again from the colours, where two 8-bit levels call it unknown.
+
+    The trimap is that of rembg's ``alpha_matting``, see ``trimap.from_thresholds``. Where there is
+    nothing to solve from (no sure subject or no sure background), or the solver does not arrive,
+    the matte stays.
+    """
+    trimap = from_thresholds(alpha, foreground=foreground, background=background, erode=erode)
+    if not ((trimap == 0).any() and (trimap == 1).any()):
+        return alpha
+    solved = closed_form.solve(rgb, trimap, guess=alpha, tolerance=1e-3, stretch=0)
+    return solved.alpha
 
 
 def _work_size(height: int, width: int, pixels: int) -> tuple[int, int]:

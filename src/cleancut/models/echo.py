@@ -4,12 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from cleancut.arrays import full_scale
 from cleancut.backends.base import Placement
 from cleancut.catalog import ModelSpec
-from cleancut.imaging.resize import fit
 from cleancut.models.base import Prediction
 
 if TYPE_CHECKING:
@@ -24,7 +21,7 @@ SPEC = ModelSpec(
     code_licence="Apache-2.0",
     weight_licence="Apache-2.0",
 )
-_WEIGHTS = np.array([0.2126, 0.7152, 0.0722], np.float32)  # ITU-R BT.709 luma
+_WEIGHTS = (0.2126, 0.7152, 0.0722)  # ITU-R BT.709 luma
 
 
 class EchoModel:
@@ -35,8 +32,16 @@ class EchoModel:
 
     def predict(self, rgb: Rgb, state: State | None = None) -> Prediction:
         """BT.709 luma of ``rgb`` as alpha."""
+        import numpy as np
+
+        from cleancut.imaging.resize import fit
+
         height, width = rgb.shape[:2]
         scale = min(1.0, SIZE_PX / max(height, width))
         small = fit(rgb, max(1, round(height * scale)), max(1, round(width * scale)))
-        alpha = small.astype(np.float32) @ _WEIGHTS / np.float32(full_scale(small))
+        alpha = (
+            small.astype(np.float32)
+            @ np.array(_WEIGHTS, np.float32)
+            / np.float32(full_scale(small))
+        )
         return Prediction(np.clip(alpha, 0.0, 1.0, dtype=np.float32), state=state)

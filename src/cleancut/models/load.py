@@ -118,6 +118,24 @@ def weights_sha256(spec: ModelSpec, placing: Placing) -> str:
     return resolve(spec).sha256 if copy is None else copy[1].sha256
 
 
+def destined(spec: ModelSpec, placing: Placing) -> tuple[Placement | None, int]:
+    """Where ``load`` will run ``spec``, and the size of its weights in bytes; nothing is loaded.
+
+    None where that is still to be measured. Raises as ``load`` does.
+    """
+    if spec.family == "echo":
+        return None, 0
+    copy, found = int8_copy(spec, placing), resolve(spec)
+    path, key = (found.path, found.sha256) if copy is None else (copy[0], copy[1].sha256)
+    if copy is not None:
+        placing = replace(placing, precision="int8")
+    candidates = _candidates(spec, placing, cache_folder())
+    where = select.known(key, candidates, cache_folder())
+    if where is None and not placing.measure and _is_clear(candidates[0]):
+        where = candidates[0]
+    return where, path.stat().st_size
+
+
 def open_original(spec: ModelSpec, placing: Placing) -> Session:
     """As ``open_session``, never the int8 copy."""
     found = resolve(spec)
@@ -145,7 +163,6 @@ def _open(
     spec: ModelSpec, placing: Placing, path: Path, sha256: str, candidates: Sequence[Placement]
 ) -> Session:
     signature = read_signature(path)
-    clear = candidates[0].device == "gpu" or candidates[0].precision == "bf16"
     return select.open_best(
         path,
         key=sha256,
@@ -154,8 +171,13 @@ def _open(
         outputs=_outputs(spec, signature.outputs),
         cache_dir=cache_folder(),
         threads=placing.threads,
-        probe=placing.measure or not clear,
+        probe=placing.measure or not _is_clear(candidates[0]),
     )
+
+
+def _is_clear(expected: Placement) -> bool:
+    """Whether nothing will beat the candidate that is expected to win."""
+    return expected.device == "gpu" or expected.precision == "bf16"
 
 
 def _suits(spec: ModelSpec, placing: Placing) -> bool:

@@ -10,16 +10,15 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from cleancut.compose.background import over, solid_colour
+from cleancut.compose.background import over_colour
 from cleancut.engine import shared
 from cleancut.errors import BadArray, UnreadableImage, UnsupportedFormat
 from cleancut.imaging.encode import encode, encode_mask, quantise
 from cleancut.imaging.picture import Picture
 from cleancut.imaging.resize import upsample_alpha
 from cleancut.matting.binarise import binarise
-from cleancut.matting.closed_form import solve
 from cleancut.matting.foreground import clear_hidden, estimate_foreground
-from cleancut.matting.trimap import from_thresholds
+from cleancut.matting.refine import refine_levels
 from cleancut.rembg.faults import BadArgument, BadPixels, UnsupportedInput
 from cleancut.rembg.sessions import Session
 from cleancut.subject import is_cut_out
@@ -165,28 +164,19 @@ def layer(picture: Picture, own: Alpha, task: Task) -> Layer:
     rgb = picture.rgb
     if not task.only_mask:
         if task.alpha_matting:
-            own = refine(rgb, own, task)
+            own = refine_levels(
+                rgb,
+                own,
+                foreground=task.foreground,
+                background=task.background,
+                erode=operator.index(task.erode),
+            )
         if task.alpha_matting or (task.decontaminate and not task.putalpha):
             rgb = estimate_foreground(rgb, own)
     alpha = own if picture.alpha is None else own * picture.alpha
     if not (task.only_mask or task.putalpha):
         rgb = clear_hidden(rgb, alpha)
     return rgb, alpha
-
-
-def refine(rgb: Rgb, own: Alpha, task: Task) -> Alpha:
-    """The matte solved again from the colours, where the thresholds call it unknown.
-
-    Where there is nothing to solve from (no sure subject or no sure background), or the solver
-    does not arrive, the matte stays.
-    """
-    erode = operator.index(task.erode)
-    trimap = from_thresholds(
-        own, foreground=task.foreground, background=task.background, erode=erode
-    )
-    if not ((trimap == 0).any() and (trimap == 1).any()):
-        return own
-    return solve(rgb, trimap, guess=own, tolerance=1e-3, stretch=0).alpha
 
 
 def as_rembg(picture: Picture, own: Alpha, task: Task) -> Layer:
@@ -214,7 +204,9 @@ def answer(
         return levels if kind == "array" else Image.fromarray(levels)
     rgb: Any = layers[0][0] if len(layers) == 1 else np.vstack([c for c, _ in layers])
     if task.bgcolor is not None and not task.rembg_pixels:
-        rgb, alpha = put_on(rgb, alpha, task.bgcolor)
+        *solid, level = task.bgcolor
+        red, green, blue = solid
+        rgb, alpha = over_colour(rgb, alpha, (red, green, blue), level / 255)
     if kind == "bytes":
         return encode(rgb, alpha, icc=picture.icc, exif=picture.exif, dpi=picture.dpi)
     if kind == "array":
@@ -224,22 +216,6 @@ def answer(
     about = {"icc_profile": picture.icc, "exif": exif, "dpi": picture.dpi}
     image.info.update({name: value for name, value in about.items() if value})
     return image
-
-
-def put_on(rgb: Rgb, alpha: Alpha, colour: Colour) -> Layer:
-    """The cutout over one colour, which may itself let through."""
-    *solid, level = colour
-    red, green, blue = solid
-    backdrop = solid_colour(rgb, (red, green, blue))
-    if level == 255:
-        return over(rgb, alpha, backdrop), np.ones_like(alpha)
-    if level == 0:
-        return rgb, alpha
-    below = np.float32(level / 255) * (1 - alpha)
-    total = alpha + below
-    # Colours mix by what each contributes to the sum (Porter and Duff, 1984).
-    share = np.divide(alpha, total, out=np.zeros_like(alpha), where=total > 0)
-    return over(rgb, share, backdrop), np.minimum(total, 1, dtype=np.float32)
 
 
 def _rgba(rgb: Rgb, alpha: Alpha | None, bits: int) -> np.ndarray:

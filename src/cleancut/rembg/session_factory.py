@@ -54,7 +54,7 @@ _NOT_OFFERED = {
     ),
 }
 #: Keywords of rembg that ask for something of the above.
-_FOREIGN = dict.fromkeys(
+FOREIGN_KEYWORDS = dict.fromkeys(
     ("sam_prompt", "sam_model", "sam_quant", "input_points", "input_labels"), "sam"
 ) | dict.fromkeys(("api_key", "model", "timeout", "poll_timeout"), "atlascloud")
 #: Keywords by the function that reads them; each also takes the other's, since rembg's own
@@ -88,7 +88,7 @@ def new_session(
     ``ValueError``), ``WeightsMissing``, ``BackendUnavailable``.
     """
     check_extras(args, kwargs)
-    options = _options(model_name, model_path)
+    options = options_of(model_name, model_path)
     engine = _engine(getattr(sess_opts, "intra_op_num_threads", 0) or 0)
     try:
         return _open(model_name, engine, options, providers)
@@ -108,15 +108,15 @@ def check_extras(args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
             f"{len(args)} positional arguments too many", hint="give extras by name"
         )
     for name in kwargs:
-        if name in _FOREIGN:
-            message, hint = _NOT_OFFERED[_FOREIGN[name]]
+        if name in FOREIGN_KEYWORDS:
+            message, hint = _NOT_OFFERED[FOREIGN_KEYWORDS[name]]
             raise NotOffered(f"{name}: {message}", hint=hint)
         if name not in SESSION_KEYWORDS | CUT_KEYWORDS:
             known = ", ".join(sorted(SESSION_KEYWORDS | CUT_KEYWORDS))
             raise UnknownArgument(f"unknown argument {name!r}", hint=f"known extras: {known}")
 
 
-def _options(name: str, path: str | None) -> Options:
+def options_of(name: str, path: str | None = None) -> Options:
     """What the engine needs to know to find the model that rembg calls ``name``."""
     if name in _NOT_OFFERED:
         message, hint = _NOT_OFFERED[name]

@@ -20,16 +20,19 @@ class Settings:
     """How the server is run. Sizes are in bytes, times in seconds.
 
     ``data`` is the folder of everything that survives a restart: jobs, keys, usage; and of the
-    spool, which does not. ``options`` are the defaults of every request; ``models`` those that a
-    client may name, empty for every one that is pulled. ``cache`` is a place for ``open_cache``.
-    ``redis`` is a redis:// URL that replicas share for jobs and quotas, None for one server alone.
-    ``queue`` pictures wait at most, those in work not counted. ``workers`` pictures are in work at
-    once (None: the cores and one more), ``threads`` are those of one network. ``memory_limit`` is
-    for the working process. ``timeout_s`` is for one picture, ``body_timeout_s`` for a whole
-    request to arrive, ``header_timeout_s`` for its head, ``grace_s`` for what was accepted when the
-    server ends. ``keep_s`` is how long a job's results can be fetched. ``secret`` signs links and
-    webhooks; without one, one is made in ``data``. ``public_url`` is what links begin with.
-    ``improve`` keeps pictures that clients send for review. ``fetch`` lets clients name URLs,
+    spool, which does not. ``keys_file`` holds further API keys, as container secrets are mounted.
+    ``options`` are the defaults of every request; ``models`` those that a client may name, empty
+    for every one that is pulled. ``cache`` is a place for ``open_cache``. ``redis`` is a redis://
+    URL that replicas share for jobs and quotas, None for one server alone. ``queue`` pictures wait
+    at most, those in work not counted. ``workers`` pictures are in work at once (None: the cores
+    and one more), ``threads`` are those of one network. ``memory_limit`` is for the working
+    process. ``max_body`` limits one picture as a client sends it, ``max_job_body`` all those of one
+    job, ``job_storage`` pictures and results of all jobs. A callback is told ``webhook_retries``
+    times more when it does not hear. ``timeout_s`` is for one picture, ``body_timeout_s`` for a
+    whole request to arrive, ``header_timeout_s`` for its head, ``grace_s`` for what was accepted
+    when the server ends. ``keep_s`` is how long a job's results can be fetched. ``secret`` signs
+    links and webhooks; without one, one is made in ``data``. ``public_url`` is what links begin
+    with. ``improve`` keeps pictures that clients send for review. ``fetch`` lets clients name URLs,
     ``fetch_from`` are hosts or networks that may be asked although they are private.
     """
 
@@ -37,6 +40,7 @@ class Settings:
     port: int = 7000
     insecure: bool = False
     data: Path = Path("cleancut-server")
+    keys_file: Path | None = None
     options: Options = Options()
     models: tuple[str, ...] = ()
     cache: str | None = None
@@ -47,8 +51,11 @@ class Settings:
     threads: int | None = None
     memory_limit: int | None = None
     max_body: int = 22 * MIB
+    max_job_body: int = 512 * MIB
     max_megapixels: float = 50.0
     max_job_items: int = 1000
+    job_storage: int = 16 << 30
+    webhook_retries: int = 7
     timeout_s: float = 120.0
     body_timeout_s: float = 60.0
     header_timeout_s: float = 10.0
@@ -64,7 +71,7 @@ class Settings:
     log_format: str = "json"
 
     def __post_init__(self) -> None:
-        for name in ("queue", "max_body", "max_job_items"):
+        for name in ("queue", "max_body", "max_job_body", "max_job_items", "job_storage"):
             if getattr(self, name) < 1:
                 raise BadOption(f"{_flag(name)}: {getattr(self, name)} is not enough")
         for name in ("workers", "threads", "memory_limit"):

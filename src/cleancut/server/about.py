@@ -1,0 +1,168 @@
+"""What can be asked for: ``/v1/models``, ``/v1/options``, the schema and a page made from it."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Annotated, Any
+
+from fastapi import APIRouter, Depends
+from fastapi.openapi.utils import get_openapi
+from starlette.requests import Request
+from starlette.responses import Response
+
+from cleancut.errors import CleancutError, KeyRefused, RateLimited
+from cleancut.options import parse_background
+from cleancut.server import openapi
+from cleancut.server.auth import caller_of
+from cleancut.server.body import in_thread
+from cleancut.server.docs_page import POLICY, page
+from cleancut.server.faults import PROBLEM_SCHEMA, statuses
+from cleancut.server.form import is_file, offered
+from cleancut.server.keys import Caller
+from cleancut.server.settings import Settings
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
+
+router = APIRouter()
+
+_REFUSALS = statuses(KeyRefused, RateLimited, CleancutError)
+#: These never change while a server runs.
+_KEEP = "private, max-age=60"
+
+
+def _rows(about: str, example: list[dict[str, Any]]) -> dict[str, Any]:
+    return {
+        "description": about,
+        "content": {
+            "application/json": {
+                "schema": {"type": "array", "items": {"type": "object"}},
+                "example": example,
+            }
+        },
+    }
+
+
+@router.get(
+    "/v1/models",
+    tags=["about"],
+    summary="The models that can be asked for, with their licences",
+    operation_id="models",
+    response_class=Response,
+    responses={
+        200: _rows(
+            "The models.",
+            [{"id": "isnet", "title": "IS-Net", "weight_licence": "Apache-2.0", "default": True}],
+        ),
+        **_REFUSALS,
+    },
+)
+async def models(request: Request, caller: Annotated[Caller, Depends(caller_of)]) -> Response:
+    """`auto` is always among them: the best ones that are there, by what the picture shows."""
+    del caller
+    settings: Settings = request.app.state.services.settings
+    rows = await in_thread(_models, settings)
+    return _json(rows)
+
+
+@router.get(
+    "/v1/options",
+    tags=["about"],
+    summary="The options with their defaults and choices",
+    operation_id="options",
+    response_class=Response,
+    responses={
+        200: _rows("The options.", openapi.option_rows()[:2]),
+        **_REFUSALS,
+    },
+)
+async def options(request: Request, caller: Annotated[Caller, Depends(caller_of)]) -> Response:
+    """Enough to build a form from. `default` is this server's."""
+    del caller
+    settings: Settings = request.app.state.services.settings
+    rows = [{**row, "default": _default(settings, row["name"])} for row in openapi.option_rows()]
+    return _json(rows)
+
+
+@router.get("/docs", include_in_schema=False)
+async def docs(request: Request) -> Response:
+    """The schema as a page, without scripts."""
+    text = page(request.app.openapi())
+    return Response(text, media_type="text/html", headers={"Content-Security-Policy": POLICY})
+
+
+@router.get("/openapi.json", include_in_schema=False)
+async def schema(request: Request) -> Response:
+    """The schema itself."""
+    return Response(json.dumps(request.app.openapi()), media_type="application/json")
+
+
+def schema_of(app: FastAPI) -> dict[str, Any]:
+    """OpenAPI 3.1 of all routes of ``app``, made once."""
+    if app.openapi_schema is None:
+        made = get_openapi(
+            title=app.title,
+            version=app.version,
+            description=app.description,
+            routes=app.routes,
+            tags=app.openapi_tags,
+            license_info=app.license_info,
+        )
+        parts = made.setdefault("components", {})
+        schemas = parts.setdefault("schemas", {})
+        schemas["Problem"] = PROBLEM_SCHEMA
+        schemas["Cutout"] = openapi.CUTOUT_SCHEMA
+        parts["securitySchemes"] = {
+            "key": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
+            "bearer": {"type": "http", "scheme": "bearer"},
+        }
+        for path, methods in made["paths"].items():
+            for operation in methods.values():
+                if path.startswith(("/v1", "/api")):
+                    operation.setdefault("security", [{"key": []}, {"bearer": []}, {}])
+        app.openapi_schema = made
+    return app.openapi_schema
+
+
+def _default(settings: Settings, name: str) -> Any:
+    """This server's default of an option; a file of the operator's is "custom"."""
+    value = getattr(settings.defaults, name)
+    if name == "model" and is_file(value):
+        return "custom"
+    if name == "background" and (found := parse_background(value)) and found.path is not None:
+        return "custom"
+    return value
+
+
+def _models(settings: Settings) -> list[dict[str, Any]]:
+    from cleancut.catalog import catalog
+
+    chosen = settings.options.model
+    rows: list[dict[str, Any]] = []
+    for name in offered(settings):
+        spec = catalog().get(name)
+        if spec is None:
+            title = "the best that is there, by what the picture shows" if name == "auto" else name
+            rows.append({"id": name, "title": title, "default": name == chosen})
+            continue
+        rows.append(
+            {
+                "id": spec.id,
+                "title": spec.title,
+                "aliases": list(spec.aliases),
+                "tags": list(spec.tags),
+                "code_licence": spec.code_licence,
+                "weight_licence": spec.weight_licence,
+                "training_data": spec.training_data,
+                "commercial": spec.commercial,
+                "homepage": spec.homepage,
+                "default": spec.id == chosen,
+            }
+        )
+    return rows
+
+
+def _json(value: object) -> Response:
+    return Response(
+        json.dumps(value), media_type="application/json", headers={"Cache-Control": _KEEP}
+    )

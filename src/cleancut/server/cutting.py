@@ -1,0 +1,153 @@
+"""One picture for one request: from the cache or through the queue, while it is wanted."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Mapping
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import anyio.to_thread
+from anyio import CapacityLimiter
+
+from cleancut.errors import Cancelled, CleancutError
+from cleancut.guidance import Guidance
+from cleancut.server.body import in_thread
+from cleancut.server.order import Cut, Order
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+
+    from cleancut.server.fetch import Fetched
+    from cleancut.server.keys import Caller
+    from cleancut.server.services import Services
+
+_T = TypeVar("_T")
+
+#: URLs that are asked at the same time for clients who wait.
+FETCHES_AT_ONCE = 16
+
+
+async def cut(request: Request, services: Services, caller: Caller, order: Order) -> Cut:
+    """The cutout that ``order`` asks for, for ``caller``, who pays for it if it succeeds.
+
+    A result that is kept is answered without the queue. If the client hangs up, waiting work is
+    called off. Raises ``Busy``, ``QuotaSpent``, ``Cancelled``, and the errors of cutting.
+    """
+    told = request.state.told = Told()
+    began = time.perf_counter()
+    try:
+        done = await in_thread(_kept, services, caller, order)
+        if done is None:
+            services.metrics.cache_misses.inc()
+            done = await while_wanted(request, asyncio.wrap_future(services.pool.submit(order)))
+            told.cached = done.cached
+        else:
+            services.metrics.cache_hits.inc()
+            told.cached = True
+    except CleancutError as error:
+        services.metrics.refused.labels(error.code).inc()
+        raise
+    told.read(done.facts, 1000 * (time.perf_counter() - began))
+    services.quota.charge(caller, told.megapixels)
+    services.metrics.cut(told)
+    return done
+
+
+def refuse_early(services: Services) -> None:
+    """Raise what would be raised later anyway: before a body is read, that costs nothing."""
+    trouble: CleancutError | None = services.pool.full() or services.pool.trouble()
+    if services.ending:
+        trouble = Cancelled("the server is ending", hint="ask another one, or try again")
+    if trouble is not None:
+        services.metrics.refused.labels(trouble.code).inc()
+        raise trouble
+
+
+async def while_wanted(request: Request, work: Awaitable[_T]) -> _T:
+    """What ``work`` comes to; if the client hangs up first, it is cancelled.
+
+    The request's body must have been read. Raises ``Cancelled``.
+    """
+    job = asyncio.ensure_future(work)
+    watch = asyncio.ensure_future(_hung_up(request))
+    try:
+        await asyncio.wait({job, watch}, return_when=asyncio.FIRST_COMPLETED)
+        if job.done():
+            return job.result()
+        request.state.hung_up = True
+        raise Cancelled("the client hung up")
+    except asyncio.CancelledError:
+        if job.cancelled():
+            raise Cancelled("it was called off") from None
+        raise
+    finally:
+        for task in (job, watch):
+            task.cancel()
+            with suppress(asyncio.CancelledError, Exception):
+                await task
+
+
+async def fetch(request: Request, services: Services, url: str) -> Fetched:
+    """The picture at ``url`` as a file in the spool, which the caller removes.
+
+    Few are fetched at the same time. Raises ``AddressRefused``, ``FetchFailed``, ``BodyTooLarge``.
+    """
+    state = request.app.state
+    limiter: CapacityLimiter | None = getattr(state, "fetching", None)
+    if limiter is None:
+        limiter = state.fetching = CapacityLimiter(FETCHES_AT_ONCE)
+
+    def work() -> Fetched:
+        return services.fetcher.get(
+            url, max_bytes=services.settings.max_body, folder=services.settings.spool
+        )
+
+    return await anyio.to_thread.run_sync(work, limiter=limiter)
+
+
+class Told:
+    """What the log and the metrics say about the picture of a request."""
+
+    def __init__(self) -> None:
+        self.model = ""
+        self.megapixels = 0.0
+        self.cached = False
+        self.queue_ms = 0.0
+        self.timings_ms: Mapping[str, float] = {}
+
+    def read(self, facts: Mapping[str, Any], spent_ms: float) -> None:
+        """Take what is worth telling from a picture's facts; ``spent_ms`` is all it took."""
+        self.model = str(facts.get("model", ""))
+        width, height = facts.get("size") or (0, 0)
+        self.megapixels = width * height / 1e6
+        self.timings_ms = dict(facts.get("timings_ms") or {})
+        at_work = sum(ms for name, ms in self.timings_ms.items() if name != "queue")
+        self.queue_ms = self.timings_ms.get("queue", max(0.0, spent_ms - at_work))
+
+
+def _kept(services: Services, caller: Caller, order: Order) -> Cut | None:
+    """The kept result of ``order``, if there is one; raises ``QuotaSpent``."""
+    services.quota.check(caller)
+    if services.cache is None:
+        return None
+    found = services.engine.kept(
+        order.source.read_bytes(),
+        guidance=Guidance(**order.guidance) if order.guidance else None,
+        options=order.options,
+    )
+    if found is None:
+        return None
+    if order.target is None:
+        return Cut(data=found.data, facts=found.facts, cached=True)
+    order.target.write_bytes(found.data)
+    return Cut(data=b"", facts=found.facts, cached=True)
+
+
+async def _hung_up(request: Request) -> None:
+    """Return when the client goes away."""
+    while True:
+        message = await request.receive()
+        if message["type"] == "http.disconnect":
+            return

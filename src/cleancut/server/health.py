@@ -1,0 +1,65 @@
+"""For whoever runs the server: alive, ready, and how it fares."""
+
+from __future__ import annotations
+
+import json
+
+from fastapi import APIRouter
+from starlette.requests import Request
+from starlette.responses import Response
+
+from cleancut.server.body import in_thread
+from cleancut.server.services import Services
+
+router = APIRouter(tags=["health"])
+
+_JSON = {"application/json": {"schema": {"type": "object"}}}
+
+
+@router.get(
+    "/healthz",
+    summary="Whether the process is up",
+    operation_id="health",
+    response_class=Response,
+    responses={200: {"description": "It is.", "content": _JSON}},
+)
+async def healthz() -> Response:
+    """Asks nothing of anybody: for liveness probes."""
+    return Response('{"status":"up"}', media_type="application/json")
+
+
+@router.get(
+    "/readyz",
+    summary="Whether pictures can be sent",
+    operation_id="ready",
+    response_class=Response,
+    responses={
+        200: {"description": "They can.", "content": _JSON},
+        503: {"description": "They cannot, and why.", "content": _JSON},
+    },
+)
+async def readyz(request: Request) -> Response:
+    """The network is loaded, the stores can be reached, the disk has room."""
+    services: Services = request.app.state.services
+    reasons = await in_thread(services.obstacles)
+    body = {"status": "not ready", "reasons": reasons} if reasons else {"status": "ready"}
+    return Response(json.dumps(body), 503 if reasons else 200, media_type="application/json")
+
+
+@router.get(
+    "/metrics",
+    summary="Counters in Prometheus' format",
+    operation_id="metrics",
+    response_class=Response,
+    responses={
+        200: {
+            "description": "The counters.",
+            "content": {"text/plain": {"schema": {"type": "string"}}},
+        }
+    },
+)
+async def metrics(request: Request) -> Response:
+    """Requests, latencies, stages, the queue, the cache, memory."""
+    services: Services = request.app.state.services
+    text = await in_thread(services.metrics.text)
+    return Response(text, media_type="text/plain; version=0.0.4; charset=utf-8")

@@ -1,0 +1,109 @@
+"""Results on their way out: one file, or a ZIP of all, a piece at a time."""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import AsyncIterator, Iterator
+from datetime import UTC, datetime
+from io import RawIOBase
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+import anyio.to_thread
+
+from cleancut.batch.names import fold
+from cleancut.server.body import in_thread
+
+if TYPE_CHECKING:
+    from cleancut.server.job_store import ItemRecord, JobRecord, JobStore
+
+
+_PIECE = 256 * 1024
+_PAGE = 100
+
+
+async def pieces(file: BinaryIO) -> AsyncIterator[bytes]:
+    """The bytes of ``file``, which is closed after."""
+    try:
+        while data := await in_thread(file.read, _PIECE):
+            yield data
+    finally:
+        with anyio.CancelScope(shield=True):
+            await in_thread(file.close)
+
+
+async def archive(store: JobStore, job: JobRecord) -> AsyncIterator[bytes]:
+    """A ZIP (stored) of all results of ``job``, named after their pictures."""
+    parts = _archive(store, job)
+    try:
+        while (data := await in_thread(_next, parts)) is not None:
+            yield data
+    finally:
+        with anyio.CancelScope(shield=True):
+            await in_thread(parts.close)
+
+
+def result_name(item: ItemRecord) -> str:
+    """What the result is called: its picture's name with the suffix of its format."""
+    stem, dot, _ = item.name.rpartition(".")
+    return f"{stem if dot and stem else item.name}.{item.format}"
+
+
+def _archive(store: JobStore, job: JobRecord) -> Any:
+    drain = _Drain()
+    date = datetime.fromtimestamp(job.finished or job.created, UTC).timetuple()[:6]
+    taken: set[str] = set()
+    with zipfile.ZipFile(drain, "w", zipfile.ZIP_STORED, allowZip64=True) as out:
+        for item in _done(store, job.id):
+            file = store.result(item)
+            if file is None:
+                raise EOFError("the results were removed meanwhile")
+            with file:
+                info = zipfile.ZipInfo(_free(result_name(item), item.index, taken), date)
+                info.external_attr = 0o644 << 16
+                info.file_size = item.size
+                with out.open(info, "w") as entry:
+                    while data := file.read(_PIECE):
+                        entry.write(data)
+                        yield drain.taken()
+            yield drain.taken()
+    yield drain.taken()
+
+
+def _done(store: JobStore, job: str) -> Iterator[ItemRecord]:
+    offset = 0
+    while items := store.items(job, limit=_PAGE, offset=offset):
+        yield from (item for item in items if item.status == "done")
+        offset += len(items)
+
+
+def _free(name: str, index: int, taken: set[str]) -> str:
+    """``name``, or one with the index in it if another result is called so."""
+    if fold(name) in taken:
+        stem, _, suffix = name.rpartition(".")
+        name = f"{stem}-{index}.{suffix}"
+    taken.add(fold(name))
+    return name
+
+
+def _next(parts: Iterator[bytes]) -> bytes | None:
+    """The next piece that is not empty, None at the end."""
+    return next((part for part in parts if part), None)
+
+
+class _Drain(RawIOBase):
+    """A file that cannot seek, and gives what was written to whoever takes it."""
+
+    def __init__(self) -> None:
+        self._parts: list[bytes] = []
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any) -> int:
+        self._parts.append(bytes(data))
+        return len(data)
+
+    def taken(self) -> bytes:
+        """What was written since."""
+        parts, self._parts = self._parts, []
+        return b"".join(parts)

@@ -1,0 +1,385 @@
+"""Doing jobs: items are claimed from the store, cut by the pool after all who wait, and kept."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import secrets
+import threading
+import time
+from concurrent.futures import CancelledError, Future
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from cleancut.errors import (
+    Busy,
+    Cancelled,
+    CleancutError,
+    FetchFailed,
+    InputNotFound,
+    KeyRefused,
+    OutputNotWritable,
+    PictureCrashed,
+    StorageFailed,
+)
+from cleancut.options import Options
+from cleancut.server.faults import told
+from cleancut.server.job_place import opened
+from cleancut.server.job_store import Claim, Done, JobRecord, JobStore, NewJob
+from cleancut.server.keys import ANONYMOUS, Caller, Keys, Limits
+from cleancut.server.links import Links, secret_from
+from cleancut.server.order import Cut, Order
+from cleancut.server.webhooks import DELAYS_S, Webhooks
+
+if TYPE_CHECKING:
+    from cleancut.server.fetch import Fetcher
+    from cleancut.server.quota import Quota
+    from cleancut.server.settings import Settings
+
+_log = logging.getLogger(__name__)
+
+#: An item is held for so long; whoever holds it says thrice in that time that it still works.
+LEASE_S = 60.0
+#: An item that was begun more often, and never ended, ends whoever works on it.
+MAX_ATTEMPTS = 5
+#: Seconds between two looks at a store that other servers fill, and at one of our own.
+_POLL_SHARED_S, _POLL_OWN_S = 1.0, 5.0
+#: Seconds between two looks for what has expired.
+_EXPIRE_S = 30.0
+#: Seconds after something that stands in the way of every item.
+_PAUSE_S = 3.0
+#: The end of the server waits at most so long for the ends of the threads.
+_STOP_S = 3.0
+
+
+class Orders(Protocol):
+    """What is needed of a ``Pool``."""
+
+    def submit(self, order: Order) -> Future[Cut]:
+        """Queue one picture."""
+        ...
+
+
+class _Hold:
+    """One item in our hands: ``over`` is set when there is news, ``lost`` if it is ours no more."""
+
+    def __init__(self, claim: Claim) -> None:
+        self.claim = claim
+        self.over = threading.Event()
+        self.lost = False
+        self.ticket: Future[Cut] | None = None
+
+    def drop(self) -> None:
+        """It is no longer ours."""
+        self.lost = True
+        if self.ticket is not None:
+            self.ticket.cancel()
+        self.over.set()
+
+
+class Jobs:
+    """Accepts jobs and does them; every method but ``start`` and ``stop`` from any thread.
+
+    ``store`` is one for tests; without it, it is a Redis that replicas share
+    (``settings.redis``), or a database and files in ``settings.data``.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        pool: Orders,
+        fetcher: Fetcher,
+        *,
+        quota: Quota | None = None,
+        keys: Keys | None = None,
+        store: JobStore | None = None,
+        lease_s: float = LEASE_S,
+    ) -> None:
+        self._settings = settings
+        self._pool = pool
+        self._fetcher = fetcher
+        self._quota = quota
+        self._keys = keys
+        self._store = store
+        self._lease_s = lease_s
+        self._poll_s = _POLL_SHARED_S if settings.redis else _POLL_OWN_S
+        self._trouble: StorageFailed | None = None
+        self._kept_secret: bytes | None = None
+        self._held: dict[tuple[str, int], _Hold] = {}
+        self._lock = threading.Lock()
+        self._claiming = threading.Lock()
+        self._woken = threading.Event()
+        self._stopping = threading.Event()
+        self._threads: list[threading.Thread] = []
+        self._webhooks: Webhooks | None = None
+
+    @property
+    def store(self) -> JobStore:
+        """Where the jobs are; open from ``start`` on."""
+        if self._store is None:
+            raise StorageFailed("the store of jobs is not open", hint="try again in a moment")
+        return self._store
+
+    def start(self) -> None:
+        """Open the store, pick up what was left behind, begin. Raises ``StorageFailed``."""
+        settings = self._settings
+        if self._store is None:
+            self._store = opened(settings)
+        self.store.recover()
+        delays = DELAYS_S[: settings.webhook_retries]
+        base = (settings.public_url or "").rstrip("/")
+        self._webhooks = Webhooks(
+            self.store, self._fetcher, self.secret, base=base, delays_s=delays
+        )
+        count = (settings.workers or _cores() + 1) + 1
+        self._threads = [
+            threading.Thread(target=self._work, name=f"cleancut-job-{n}", daemon=True)
+            for n in range(count)
+        ]
+        self._threads.append(threading.Thread(target=self._tend, name="cleancut-jobs", daemon=True))
+        for thread in self._threads:
+            thread.start()
+        self._webhooks.start()
+
+    def stop(self) -> None:
+        """Give back what is held and end; what is finished by then is kept."""
+        self._stopping.set()
+        self._woken.set()
+        if self._webhooks is not None:
+            self._webhooks.stop()
+        for hold in self._holds():
+            if hold.ticket is not None:
+                hold.ticket.cancel()
+            hold.over.set()
+        until = time.monotonic() + _STOP_S  # what is being fetched is left alone
+        for thread in self._threads:
+            thread.join(timeout=max(0.0, until - time.monotonic()))
+        if self._store is not None:
+            self._store.close()
+
+    def trouble(self) -> StorageFailed | None:
+        """Why jobs are neither accepted nor done just now; None if they are."""
+        return self._trouble
+
+    def accept(self, job: NewJob) -> tuple[JobRecord, bool]:
+        """Keep ``job`` durably; see ``JobStore.add``. True if it is a new one."""
+        found = self.store.add(job)
+        self._woken.set()
+        return found
+
+    def cancel(self, job: str) -> JobRecord | None:
+        """Call ``job`` off, or remove the results of one that has ended; None if there is none."""
+        found = self.store.cancel(job)
+        for hold in self._holds():
+            if hold.claim.job == job:
+                hold.drop()
+        if self._webhooks is not None:
+            self._webhooks.wake()
+        return found
+
+    def secret(self) -> bytes:
+        """What links and webhooks are signed with. Raises ``StorageFailed``."""
+        if self._kept_secret is None:
+            given = self._settings.secret
+            self._kept_secret = secret_from(given) if given else self.store.secret()
+        return self._kept_secret
+
+    def links(self) -> Links:
+        """Signs and checks links. Raises ``StorageFailed``."""
+        return Links(self.secret())
+
+    # -- one item after the other, in each of several threads -------------------------------------
+
+    def _work(self) -> None:
+        while not self._stopping.is_set():
+            try:
+                claim = self._next()
+                if claim is not None:
+                    self._do(claim)
+            except StorageFailed as error:
+                self._note(error)
+                self._stopping.wait(_PAUSE_S)
+            except Exception:
+                _log.exception("work on a job failed")
+                self._stopping.wait(_PAUSE_S)
+
+    def _next(self) -> Claim | None:
+        """The item whose turn it is; one thread asks, the others wait for it."""
+        with self._claiming:
+            if self._stopping.is_set():
+                return None
+            self._woken.clear()
+            found = self.store.claim(lease_s=self._lease_s)
+            self._note(None)
+            if not found:
+                self._woken.wait(self._poll_s)
+                return None
+            return found[0]
+
+    def _do(self, claim: Claim) -> None:
+        hold = _Hold(claim)
+        target = self._settings.spool.absolute() / f"job-{secrets.token_hex(16)}"
+        with self._lock:
+            self._held[claim.key] = hold
+        try:
+            done = self._done(hold, target)
+            if done is None:
+                self._give_back(hold)
+            elif self._finish(hold, done, target if done.error is None else None):
+                self._charge(claim, done)
+        finally:
+            with self._lock:
+                if self._held.get(claim.key) is hold:
+                    del self._held[claim.key]
+            _remove(target)
+
+    def _done(self, hold: _Hold, target: Path) -> Done | None:
+        """What comes of the item; None if it has to be given back."""
+        claim = hold.claim
+        try:
+            if claim.attempts > MAX_ATTEMPTS:
+                raise PictureCrashed(
+                    f"the server ended {MAX_ATTEMPTS} times while it worked on this picture",
+                    hint="save the picture anew with another program",
+                )
+            if self._quota is not None:
+                self._quota.check(self._caller(claim.caller))
+            return self._cut(hold, target)
+        except (Cancelled, CancelledError):
+            return None
+        except (Busy, StorageFailed, OutputNotWritable) as error:
+            # Nothing is wrong with the picture: the disk is full, or the server about to end.
+            _log.warning("a job has to wait: %s", error.code)
+            self._stopping.wait(_PAUSE_S)
+            return None
+        except CleancutError as error:
+            message, hint = told(error)
+            return Done(error={"code": error.code, "message": message, "hint": hint})
+
+    def _cut(self, hold: _Hold, target: Path) -> Done | None:
+        claim, spool = hold.claim, self._settings.spool.absolute()
+        picture = (
+            self.store.source(claim, spool)
+            if claim.url is None
+            else self._fetched(hold, claim.url, spool)
+        )
+        if picture is None:
+            raise InputNotFound("the picture is gone", hint="send the job again")
+        try:
+            options = Options.from_mapping(json.loads(claim.options))
+            ticket = self._pool.submit(
+                Order(source=picture, options=options, target=target, patient=True)
+            )
+            hold.ticket = ticket
+            ticket.add_done_callback(lambda _: hold.over.set())
+            if hold.lost or self._stopping.is_set():
+                ticket.cancel()
+            else:
+                hold.over.wait()
+            if not ticket.done() or hold.lost:
+                return None
+            cut = ticket.result()
+            return Done(facts=dict(cut.facts), format=options.format or "png")
+        finally:
+            if picture.parent == spool:
+                _remove(picture)
+
+    def _fetched(self, hold: _Hold, url: str, spool: Path) -> Path:
+        """The picture at ``url``; what may pass by itself is tried once more."""
+        limit = self._settings.max_body
+        try:
+            return self._fetcher.get(url, max_bytes=limit, folder=spool).path
+        except FetchFailed as error:
+            if error.retry_after_s is None or hold.over.wait(_PAUSE_S):
+                raise
+        return self._fetcher.get(url, max_bytes=limit, folder=spool).path
+
+    def _finish(self, hold: _Hold, done: Done, result: Path | None) -> bool:
+        """Keep what came of it, however long the store is away; False if it is ours no more."""
+        while not hold.lost:
+            try:
+                mine = self.store.finish(hold.claim, done, result)
+            except StorageFailed as error:
+                self._note(error)
+                if self._stopping.wait(_PAUSE_S):
+                    return False
+                continue
+            except CleancutError as error:  # a result that no store of this kind takes
+                done = Done(error={"code": error.code, "message": error.message, "hint": ""})
+                result = None
+                continue
+            self._note(None)
+            if self._webhooks is not None:
+                self._webhooks.wake()
+            return mine
+        return False
+
+    def _give_back(self, hold: _Hold) -> None:
+        if not hold.lost:
+            with suppress(StorageFailed):  # the lease ends then
+                self.store.release(hold.claim)
+            self._woken.set()
+
+    def _charge(self, claim: Claim, done: Done) -> None:
+        width, height = done.facts.get("size") or (0, 0)
+        if self._quota is not None and done.error is None:
+            with suppress(CleancutError):
+                self._quota.charge(self._caller(claim.caller), width * height / 1e6)
+
+    def _caller(self, name: str) -> Caller:
+        if name == ANONYMOUS.id:
+            return ANONYMOUS
+        if self._keys is None:
+            return Caller(id=name, name=name, limits=Limits())
+        for record in self._keys.listed():
+            if record.caller.id == name:
+                return record.caller
+        raise KeyRefused("the API key of this job was removed")
+
+    # -- what goes on beside it -------------------------------------------------------------------
+
+    def _tend(self) -> None:
+        """Hold what is held, and remove what has expired."""
+        beat = self._lease_s / 3
+        waited = _EXPIRE_S
+        while not self._stopping.wait(min(beat, _EXPIRE_S)):
+            waited += min(beat, _EXPIRE_S)
+            try:
+                holds = self._holds()
+                if holds:
+                    lost = self.store.renew([hold.claim for hold in holds], lease_s=self._lease_s)
+                    tokens = {claim.token for claim in lost}
+                    for hold in holds:
+                        if hold.claim.token in tokens:
+                            hold.drop()
+                if waited >= _EXPIRE_S:
+                    waited = 0.0
+                    while self.store.expire():
+                        pass
+            except StorageFailed as error:
+                self._note(error)
+            except Exception:
+                _log.exception("looking after jobs failed")
+
+    def _holds(self) -> list[_Hold]:
+        with self._lock:
+            return list(self._held.values())
+
+    def _note(self, trouble: StorageFailed | None) -> None:
+        if trouble is not None and self._trouble is None:
+            _log.error("jobs wait: %s", trouble.message)
+        self._trouble = trouble
+
+
+def _cores() -> int:
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:  # not on every system
+        return os.cpu_count() or 1
+
+
+def _remove(path: Path) -> None:
+    with suppress(OSError):
+        path.unlink(missing_ok=True)

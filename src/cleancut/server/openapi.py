@@ -1,0 +1,229 @@
+"""What OpenAPI says about cutouts: schemas made from ``Options``, so that they cannot differ."""
+
+from __future__ import annotations
+
+from dataclasses import MISSING, fields
+from typing import Any
+
+from cleancut.options import CHOICES, Options
+from cleancut.server.form import CHOSEN, GUIDE_FILES, GUIDES, NUMBERS
+
+_RANGES: dict[str, tuple[float, float]] = {
+    "quality": (1, 100),
+    "max_side_px": (1, 100_000),
+    "threshold": (0.01, 0.99),
+    "max_output_megapixels": (0.01, 10_000),
+}
+_GUIDE_HELP = {
+    "keep_points": "keep what lies there: 'x,y;x,y', pixels of the upright picture or percent",
+    "remove_points": "remove what lies there, likewise",
+    "keep_box": "the subject lies in this box: 'left,top,right,bottom', likewise",
+    "roi": "look only in this box; everything outside is removed",
+    "trimap": "white: keep, black: remove, grey: to be solved",
+    "mask": "a first matte in place of a network's",
+    "scribbles": "green marks on what to keep, red ones on what to remove",
+}
+_YES_NO = ["true", "false", "1", "0", "yes", "no", "on", "off", ""]
+
+
+def option_rows() -> list[dict[str, Any]]:
+    """The options that a client may choose: name, kind, default, choices, section, help."""
+    rows = []
+    for field in fields(Options):
+        if field.name not in CHOSEN:
+            continue
+        row: dict[str, Any] = {
+            "name": field.name,
+            "kind": _kind(field.name, field.default, str(field.type)),
+            "default": None if field.default is MISSING else field.default,
+            "section": field.metadata["section"],
+            "help": field.metadata["help"].replace("%%", "%"),
+        }
+        if field.name in CHOICES:
+            row["choices"] = list(CHOICES[field.name])
+        if field.name in _RANGES:
+            row["minimum"], row["maximum"] = _RANGES[field.name]
+        rows.append(row)
+    return rows
+
+
+def _kind(name: str, default: object, annotation: str) -> str:
+    if isinstance(default, bool):
+        return "boolean"
+    if name in CHOICES:
+        return "choice"
+    plain = annotation.split(" ")[0]
+    return {"int": "integer", "float": "number"}.get(plain, "text")
+
+
+def option_schema(row: dict[str, Any], *, typed: bool) -> dict[str, Any]:
+    """The schema of one option: as JSON writes it if ``typed``, else as text."""
+    kinds: list[dict[str, Any]] = []
+    if row["kind"] == "boolean":
+        kinds = [{"type": "string", "enum": _YES_NO}]
+        if typed:
+            kinds.insert(0, {"type": "boolean"})
+    elif row["kind"] == "choice":
+        kinds = [{"type": "string", "enum": [*row["choices"], ""]}]
+    elif row["kind"] in ("integer", "number"):
+        pattern = NUMBERS["int" if row["kind"] == "integer" else "float"]
+        kinds = [{"type": "string", "pattern": f"^({pattern})?$"}]
+        if typed:
+            number: dict[str, Any] = {"type": row["kind"]}
+            if "minimum" in row:
+                number |= {"minimum": row["minimum"], "maximum": row["maximum"]}
+            kinds.insert(0, number)
+    else:
+        kinds = [{"type": ["string", "number"] if typed else "string"}]
+    if typed:
+        kinds.append({"type": "null"})
+    schema = {"description": row["help"]}
+    if row["default"] is not None:
+        schema["default"] = row["default"] if typed else _text(row["default"])
+    return {**(kinds[0] if len(kinds) == 1 else {"anyOf": kinds}), **schema}
+
+
+def _text(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _options(*, typed: bool) -> dict[str, Any]:
+    found = {row["name"]: option_schema(row, typed=typed) for row in option_rows()}
+    kind: Any = ["string", "null"] if typed else "string"
+    return found | {name: {"type": kind, "description": _GUIDE_HELP[name]} for name in GUIDES}
+
+
+def _file(about: str) -> dict[str, Any]:
+    return {"type": "string", "format": "binary", "description": about}
+
+
+def _sources() -> dict[str, Any]:
+    return {
+        "image_url": {
+            "type": "string",
+            "description": "http(s) address of the picture; public hosts only",
+            "example": "https://example.com/cat.jpg",
+        },
+        "image_b64": {
+            "type": "string",
+            "description": "the picture as base64, also as a data: URL",
+        },
+    }
+
+
+def _object(properties: dict[str, Any], **more: Any) -> dict[str, Any]:
+    return {"type": "object", "properties": properties, "additionalProperties": False, **more}
+
+
+def _request_body() -> dict[str, Any]:
+    files = {
+        "image": _file("the picture"),
+        "background_image": _file("a picture to stand behind the subject"),
+        **{name: _file(_GUIDE_HELP[name]) for name in GUIDE_FILES},
+    }
+    multipart = _object({**files, **_sources(), **_options(typed=False)})
+    typed = _object({**_sources(), **_options(typed=True)})
+    text = _object({**_sources(), **_options(typed=False)})
+    by_url = {"image_url": "https://example.com/cat.jpg", "crop": True, "format": "webp"}
+    return {
+        "required": True,
+        "content": {
+            "multipart/form-data": {"schema": multipart},
+            "application/json": {"schema": typed, "examples": {"by URL": {"value": by_url}}},
+            "application/x-www-form-urlencoded": {"schema": text},
+            **{kind: {"schema": _file("the picture")} for kind in ("image/jpeg", "image/png")},
+        },
+    }
+
+
+def _parameters() -> list[dict[str, Any]]:
+    return [
+        {"name": name, "in": "query", "required": False, "schema": schema}
+        for name, schema in _options(typed=False).items()
+    ]
+
+
+def _header(about: str, kind: str = "string") -> dict[str, Any]:
+    return {"description": about, "schema": {"type": kind}}
+
+
+CUTOUT: dict[str, Any] = {
+    "requestBody": _request_body(),
+    "parameters": _parameters(),
+    "x-codeSamples": [
+        {
+            "lang": "Shell",
+            "source": "curl -F image=@photo.jpg http://127.0.0.1:7000/v1/cutouts -o cutout.png",
+        },
+        {
+            "lang": "Shell",
+            "source": "curl -T photo.jpg -X POST -H 'Content-Type: image/jpeg' "
+            "'http://127.0.0.1:7000/v1/cutouts?crop=true&format=webp' -o cutout.webp",
+        },
+    ],
+}
+
+CUTOUT_ANSWER: dict[str, Any] = {
+    "description": "The cutout.",
+    "content": {
+        **{
+            kind: {"schema": {"type": "string", "format": "binary"}}
+            for kind in (
+                "image/png",
+                "image/webp",
+                "image/jpeg",
+                "image/avif",
+                "image/tiff",
+                "application/zip",
+            )
+        },
+        "application/json": {"schema": {"$ref": "#/components/schemas/Cutout"}},
+    },
+    "headers": {
+        "X-Cache": _header("hit if the result was kept, else miss"),
+        "X-Model": _header("the network whose matte was taken"),
+        "X-Confidence": _header("estimated chance that the matte is right, 0 to 1", "number"),
+        "X-Foreground-Left": _header("where the subject begins, pixels", "integer"),
+        "X-Foreground-Top": _header("likewise from above", "integer"),
+        "X-Foreground-Width": _header("the subject's width, pixels", "integer"),
+        "X-Foreground-Height": _header("the subject's height, pixels", "integer"),
+        "X-Width": _header("the answer's width, pixels", "integer"),
+        "X-Height": _header("the answer's height, pixels", "integer"),
+        "X-Notes": _header("a JSON list of 'code: explanation'"),
+        "X-Request-Id": _header("names the request in the server's log"),
+        "Server-Timing": _header("milliseconds by stage"),
+        "ETag": _header("the same for the same bytes"),
+    },
+}
+
+_PAIR = {"type": "array", "items": {"type": "integer"}, "minItems": 2, "maxItems": 2}
+CUTOUT_SCHEMA: dict[str, Any] = {
+    "title": "Cutout",
+    "type": "object",
+    "description": "A cutout and the facts about it.",
+    "required": ["image_b64", "format", "content_type", "model", "size", "cached"],
+    "properties": {
+        "image_b64": {"type": "string", "format": "byte"},
+        "format": {"type": "string", "enum": list(CHOICES["format"])},
+        "content_type": {"type": "string"},
+        "model": {"type": "string", "description": "the network whose matte was taken"},
+        "models": {"type": "array", "items": {"type": "string"}},
+        "backend": {"type": ["string", "null"]},
+        "size": {**_PAIR, "description": "width and height of the picture that was sent"},
+        "output_size": {**_PAIR, "description": "width and height of the answer"},
+        "box": {
+            "type": ["array", "null"],
+            "items": {"type": "integer"},
+            "description": "left, top, right, bottom of the subject in the answer",
+        },
+        "coverage": {"type": "number", "description": "mean of the matte, 0 to 1"},
+        "confidence": {
+            "type": ["number", "null"],
+            "description": "estimated chance that the matte is right, 0 to 1",
+        },
+        "reasons": {"type": "array", "items": {"type": "string"}},
+        "notes": {"type": "array", "items": {"type": "string"}},
+        "timings_ms": {"type": "object", "additionalProperties": {"type": "number"}},
+        "cached": {"type": "boolean"},
+    },
+}

@@ -1,0 +1,77 @@
+from __future__ import annotations
+
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+
+from cleancut.errors import BadOption
+from cleancut.options import Options
+from cleancut.server.form import CHOSEN, offered, options_from, value_of
+from cleancut.server.openapi import option_rows
+from cleancut.server.settings import OPERATOR_ONLY, Settings
+
+ECHO = Settings(options=Options(model="echo"))
+
+
+def test_every_option_is_the_clients_or_the_operators() -> None:
+    assert set(CHOSEN) | OPERATOR_ONLY == {field.name for field in fields(Options)}
+    assert [row["name"] for row in option_rows()] == list(CHOSEN)
+
+
+def test_nothing_said_is_the_servers_defaults() -> None:
+    settings = Settings(options=Options(model="echo", crop=True), max_megapixels=12)
+    found = options_from({"margin": "", "crop": ""}, settings)
+    assert found == Options(model="echo", crop=True, max_megapixels=12)
+
+
+@pytest.mark.parametrize("name", CHOSEN)
+def test_every_default_can_be_said(name: str) -> None:
+    default = getattr(Options(), name)
+    if default is None:
+        return
+    text = str(default).lower() if isinstance(default, bool) else str(default)
+    assert value_of(name, text) == default
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("quality", "1_0"),
+        ("quality", " 7"),
+        ("quality", "٧"),
+        ("quality", "7.0"),
+        ("quality", "9" * 5000),
+        ("threshold", "nan"),
+        ("threshold", "inf"),
+        ("threshold", "1e-1"),
+        ("crop", "maybe"),
+        ("crop", "2"),
+    ],
+)
+def test_odd_spellings_are_refused(name: str, text: str) -> None:
+    with pytest.raises(BadOption, match=name):
+        value_of(name, text)
+
+
+def test_the_operators_list_is_all_that_is_offered() -> None:
+    settings = Settings(options=Options(model="echo"), models=("isnet", "u2netp"))
+    assert offered(settings) == ["echo", "isnet", "u2netp"]
+    with pytest.raises(BadOption, match="not offered"):
+        options_from({"model": "auto"}, settings)
+    assert options_from({"model": "echo"}, settings).model == "echo"
+
+
+def test_a_file_of_the_operators_is_not_named(tmp_path: Path) -> None:
+    path = str(tmp_path / "secret.onnx")
+    settings = Settings(options=Options(model=path, recipe="size=320"))
+    assert path not in offered(settings)
+    with pytest.raises(BadOption) as caught:
+        options_from({"model": path}, settings)
+    assert "secret" not in caught.value.hint
+    assert options_from({"crop": "true"}, settings).recipe == "size=320"
+
+
+def test_networks_that_are_not_there_are_a_wrong_option() -> None:
+    with pytest.raises(BadOption, match="not offered"):
+        options_from({"precision": "int8"}, Settings(options=Options(model="auto")))
