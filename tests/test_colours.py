@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 from PIL import ImageColor
 
@@ -39,3 +42,12 @@ def test_colours_are_those_of_pillow(text: str) -> None:
 )
 def test_anything_else_is_no_colour(text: str) -> None:
     assert parse_colour(text) is None
+
+
+def test_a_coloured_background_needs_no_third_party_code() -> None:
+    code = (
+        "import sys; from cleancut.options import Options; Options(background='hsl(9, 9%, 9%)');"
+        "print([name for name in ('PIL', 'numpy', 'cv2') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert done.stdout.strip() == "[]", done.stderr

@@ -14,6 +14,8 @@
     │   ├── NoSubject               no-subject
     │   └── RequestError            what a client asked of the server
     │       ├── BadRequest          bad-request
+    │       ├── NotFound            not-found
+    │       ├── MethodNotAllowed    method-not-allowed
     │       ├── KeyRefused          key-refused
     │       ├── RateLimited         rate-limited
     │       ├── QuotaSpent          quota-spent
@@ -150,6 +152,18 @@ class BadRequest(RequestError):
     """A body that cannot be read: broken multipart or JSON, a field missing or given twice."""
 
     code = "bad-request"
+
+
+class NotFound(RequestError):
+    """The server has nothing at this path."""
+
+    code = "not-found"
+
+
+class MethodNotAllowed(RequestError):
+    """The path does not take this method."""
+
+    code = "method-not-allowed"
 
 
 class KeyRefused(RequestError):

@@ -61,7 +61,7 @@ class Length:
         return self.value / 100 * side if self.percent else self.value
 
     def __str__(self) -> str:
-        return f"{self.value:g}{'%' if self.percent else ''}"
+        return f"{self.value:.15g}{'%' if self.percent else ''}"
 
 
 Point: TypeAlias = tuple[Length, Length]

@@ -232,3 +232,9 @@ def test_a_key_needs_neither_numpy_nor_a_runtime() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
     assert done.stdout.strip() == "[]", done.stderr
+
+
+def test_boxes_that_differ_by_a_hair_are_not_one() -> None:
+    boxes = ("1234.9999,0,2000,9", "1235,0,2000,9")
+    keys = {_key(guidance=Guidance(roi=box)) for box in boxes}
+    assert len(keys) == 2

@@ -26,7 +26,6 @@ from cleancut import Engine, Options
 from cleancut.batch.job import error_from
 from cleancut.errors import Busy, CleancutError
 from cleancut.guidance import Guidance
-from cleancut.server.answer import placeless
 from cleancut.server.app import create_app
 from cleancut.server.fetch import Fetcher
 from cleancut.server.keys import Keys
@@ -36,6 +35,7 @@ from cleancut.server.services import Services
 from cleancut.server.settings import Settings
 from cleancut.server.spool import empty
 from cleancut.server.telemetry import Metrics
+from cleancut.server.wording import placeless
 
 
 class Here:

@@ -6,24 +6,9 @@ import pytest
 
 from cleancut import Options
 from cleancut.errors import BadOption, StorageFailed, TimedOut, WeightsCorrupt
-from cleancut.server.answer import error_of, facts_of, placeless
+from cleancut.server.answer import error_of, facts_of
 from cleancut.server.order import Order
 from cleancut.server.twins import twin_key
-
-
-@pytest.mark.parametrize(
-    ("said", "told"),
-    [
-        ("--trimap /srv/data/spool/ab12: no picture", "--trimap: no picture"),
-        ("/srv/data/spool/ab12 cannot be written", "cannot be written"),
-        ("cache: /var/cache/x.sqlite cannot be read (13)", "cache: cannot be read (13)"),
-        ("run: cleancut models pull isnet", "run: cleancut models pull isnet"),
-        ("see https://example.org/a/b", "see https://example.org/a/b"),
-        ("12/40 and 3 / 4, png/webp/jpg", "12/40 and 3 / 4, png/webp/jpg"),
-    ],
-)
-def test_no_place_of_the_server_is_told(said: str, told: str) -> None:
-    assert placeless(said) == told
 
 
 def _facts(code: str, message: str = "m", hint: str = "h") -> dict[str, str]:

@@ -48,7 +48,7 @@ def running(folder: Path, **settings: object) -> Iterator[Pool]:
         yield pool
     finally:
         pool.stop(0)
-        assert not [t for t in threading.enumerate() if t.name.startswith("cleancut-")]
+        until(lambda: not [t for t in threading.enumerate() if t.name.startswith("cleancut-")])
 
 
 def order(folder: Path, name: str, seed: int | None = None, **values: object) -> Order:
@@ -123,6 +123,18 @@ def test_nothing_heavy_is_imported_in_front(tmp_path: Path) -> None:
     """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
     assert (done.stdout.strip(), done.stderr) == ("[]", "")
+
+
+@pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="reads Linux's /proc")
+def test_the_working_process_does_not_know_the_server_s_secrets(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CLEANCUT_SERVER_SECRET", "swordfish")
+    with running(tmp_path) as pool:
+        until(pool.ready)
+        known = Path(f"/proc/{pool.state().child_pid}/environ").read_bytes()
+    assert b"swordfish" not in known
+    assert b"CLEANCUT_HOME" in known
 
 
 def test_more_than_may_wait_are_refused_with_a_time_and_the_patient_never(tmp_path: Path) -> None:

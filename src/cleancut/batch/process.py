@@ -25,6 +25,8 @@ COMMAND = (sys.executable, "-m", "cleancut.batch.child")
 #: Settings that the user has made stay.
 _ALLOCATOR = {"MALLOC_ARENA_MAX": "1"}
 _LAST_LINES = 20
+#: A server's secrets are not for the process that reads strangers' files.
+_NOT_FOR_IT = "CLEANCUT_SERVER_"
 #: What a process may take to end once its last job is done, seconds.
 _FAREWELL_S = 20.0
 
@@ -50,7 +52,7 @@ class Child:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            env={**_ALLOCATOR, **os.environ, "PYTHONUNBUFFERED": "1"},
+            env={**_ALLOCATOR, **_environment(), "PYTHONUNBUFFERED": "1"},
             # A group of its own: Ctrl-C in a terminal is for the parent, which knows what to do.
             process_group=None if os.name == "nt" else 0,
         )
@@ -131,3 +133,7 @@ class Child:
         assert self._process.stderr is not None
         for line in self._process.stderr:
             self._last.append(line.decode("utf-8", "replace"))
+
+
+def _environment() -> dict[str, str]:
+    return {name: text for name, text in os.environ.items() if not name.startswith(_NOT_FOR_IT)}

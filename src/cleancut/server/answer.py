@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -13,9 +12,7 @@ from cleancut.errors import Cancelled, CleancutError, StorageFailed, TimedOut
 from cleancut.imaging.files import write_atomic
 from cleancut.server.line import Ticket, Work
 from cleancut.server.order import Cut
-
-#: An absolute path, but no part of an address.
-_PATH = re.compile(r" ?(?<![\w/:.])(?:/[^\s/:;,'\")]+){2,}/?")
+from cleancut.server.wording import placeless
 
 
 def answer(work: Work, outcome: Outcome) -> list[Ticket]:
@@ -92,8 +89,3 @@ def error_of(facts: Mapping[str, str]) -> CleancutError:
 def facts_of(facts: Mapping[str, Any]) -> dict[str, Any]:
     """The facts of a cutout; a cache's notes do not say where it lies."""
     return {**facts, "notes": [placeless(note) for note in facts.get("notes", ())]}
-
-
-def placeless(text: str) -> str:
-    """``text`` without absolute paths."""
-    return _PATH.sub("", text).strip()

@@ -41,12 +41,13 @@ from cleancut.server import openapi
 from cleancut.server.auth import admitted
 from cleancut.server.body import Body, in_thread, receive
 from cleancut.server.cutting import cut, fetch, refuse_early
-from cleancut.server.faults import public, statuses
+from cleancut.server.faults import statuses
 from cleancut.server.form import background_from, guidance_from, options_from, split
 from cleancut.server.keys import Caller
 from cleancut.server.order import Cut, Order
 from cleancut.server.services import Services
 from cleancut.server.spool import remove
+from cleancut.server.wording import public
 
 router = APIRouter()
 

@@ -10,18 +10,22 @@ from __future__ import annotations
 
 import json
 import math
-import re
 from collections.abc import Callable, Mapping
-from dataclasses import fields
-from functools import cache
 from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
 
-from cleancut.errors import BadRequest, Busy, CleancutError, Kind, NoSubject, RequestError
-from cleancut.guidance import Guidance
-from cleancut.options import Options, flag
+from cleancut.errors import (
+    BadRequest,
+    Busy,
+    CleancutError,
+    Kind,
+    MethodNotAllowed,
+    NoSubject,
+    NotFound,
+)
+from cleancut.server.wording import public
 
 Refusal = Callable[[CleancutError, Request], Response]
 
@@ -54,18 +58,6 @@ CODE_STATUS: Mapping[str, int] = {
 }
 #: Sent when nobody is left to read the answer; for logs and metrics.
 HUNG_UP = 499
-
-
-class NotFound(RequestError):
-    """No such path."""
-
-    code = "not-found"
-
-
-class MethodNotAllowed(RequestError):
-    """The path does not take this method."""
-
-    code = "method-not-allowed"
 
 
 def status_of(error: CleancutError) -> int:
@@ -202,25 +194,6 @@ PROBLEM_SCHEMA: dict[str, Any] = {
         }
     ],
 }
-
-#: Absolute paths with at least two parts, that do not stand in a URL.
-_PATH = re.compile(
-    r"(?<![\w:/.%-])(?!/(?:v1|api)\b)(?:~?(?:/[^\s/'\"();,:]+){2,}/?|[A-Za-z]:\\[^\s'\"();,]+)",
-    re.ASCII,
-)
-
-
-@cache
-def _spellings() -> dict[str, str]:
-    names = {flag(field.name): field.name for field in fields(Options)}
-    names |= {flag(field.name): field.name for field in fields(Guidance)}
-    return names
-
-
-def public(text: str) -> str:
-    """``text`` without paths of the server's, with flags spelled as fields."""
-    text = _PATH.sub("(a file of the server)", text)
-    return re.sub(r"--[a-z][a-z-]+", lambda m: _spellings().get(m[0], m[0]), text)
 
 
 def from_framework(status: int, detail: object, headers: Mapping[str, str]) -> CleancutError:

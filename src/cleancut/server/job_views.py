@@ -8,10 +8,10 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
-from cleancut.server.faults import public
 from cleancut.server.job_store import ItemRecord, JobRecord
 from cleancut.server.links import Links
 from cleancut.server.webhooks import told_time
+from cleancut.server.wording import public
 
 #: Facts of a cutout that are worth keeping with an item.
 _FACTS = (

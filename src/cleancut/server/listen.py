@@ -185,6 +185,7 @@ class Connection(HttpToolsProtocol):
     _messages = _body = _framing = 0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Take a connection, unless there are too many."""
         super().connection_made(transport)
         if len(self.connections) > MAX_CONNECTIONS:
             transport.close()
@@ -192,16 +193,19 @@ class Connection(HttpToolsProtocol):
         self._arm()
 
     def connection_lost(self, exc: Exception | None) -> None:
+        """Forget the timers."""
         self._disarm()
         self._unstall()
         super().connection_lost(exc)
 
     def pause_writing(self) -> None:
+        """Give the client ``STALL_S`` to take what was written."""
         super().pause_writing()
         self._unstall()
         self._stalled = self.loop.call_later(STALL_S, self.transport.abort)
 
     def resume_writing(self) -> None:
+        """It did."""
         self._unstall()
         super().resume_writing()
 
@@ -211,6 +215,7 @@ class Connection(HttpToolsProtocol):
             self._stalled = None
 
     def data_received(self, data: bytes) -> None:
+        """Take bytes; those that are no body are few."""
         if self._timer is None and not self._busy():
             self._arm()
         messages, body = self._messages, self._body
@@ -223,17 +228,20 @@ class Connection(HttpToolsProtocol):
             self._refuse(_TOO_LARGE)
 
     def on_message_begin(self) -> None:
+        """Time the head."""
         super().on_message_begin()
         self._messages += 1
         self._in_head, self._body = True, 0
         self._arm()
 
     def on_headers_complete(self) -> None:
+        """Time the head no longer."""
         self._in_head = False
         self._disarm()
         super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
+        """Count the body."""
         self._body += len(body)
         super().on_body(body)
 

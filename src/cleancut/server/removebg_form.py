@@ -94,7 +94,7 @@ class Form:
         """Guidance for the engine: the region of interest, where one was given."""
         if self.roi is None:
             return {}
-        words = (f"{value:f}{'%' if unit == '%' else ''}" for value, unit in self.roi)
+        words = (f"{value:f}".rstrip("0").rstrip(".") + unit for value, unit in self.roi)
         return {"roi": ",".join(words)}
 
     def check_roi(self, size: tuple[int, int]) -> None:
