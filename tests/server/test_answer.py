@@ -37,7 +37,7 @@ def test_notes_about_the_cache_do_not_say_where_it_lies() -> None:
     facts = {"model": "echo", "notes": ["cache: /var/c/e cannot be read (5)", "no_subject: a"]}
     assert facts_of(facts) == {
         "model": "echo",
-        "notes": ["cache: cannot be read (5)", "no_subject: a"],
+        "notes": ["cache: (a file of the server) cannot be read (5)", "no_subject: a"],
     }
 
 
