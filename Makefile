@@ -5,10 +5,19 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test check lint fmt docs docs-picture bench-start bench-speed bench-server bench-accuracy clean
+.PHONY: demo serve test soak check lint fmt docs docs-picture bench-start bench-speed bench-server bench-accuracy clean
 
 demo: $(VENV)/.installed
 	@$(BIN)/cleancut demo $(if $(IMAGE),"$(IMAGE)") -o demo-out
+
+serve: $(VENV)/.installed
+	$(BIN)/python -m pip install --quiet --editable '.[server]'
+	$(BIN)/cleancut models pull
+	$(BIN)/cleancut serve
+
+# The tests that hurt a running server, for five minutes each.
+soak: $(VENV)/.dev
+	CLEANCUT_SOAK_S=300 $(BIN)/python -m pytest tests/soak --timeout=900
 
 test: $(VENV)/.dev
 	$(BIN)/python -m pytest
