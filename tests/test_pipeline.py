@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from cleancut import pipeline
 from cleancut.backends.base import Placement
-from cleancut.errors import NoSubject
+from cleancut.errors import ImageTooLarge, NoSubject
 from cleancut.imaging.picture import Picture
 from cleancut.models.base import Prediction
 from cleancut.models.echo import SPEC, EchoModel
@@ -365,3 +365,15 @@ def test_a_colour_that_lets_through_adds_to_the_alpha(disc: NDArray[np.uint8]) -
     assert abs(int(result.foreground[5, 5, 0]) - 200 * share) <= 1
     clear = cutout(picture, half, Options(background="#0000"))
     assert clear.alpha[5, 5] == pytest.approx(0.5, abs=1e-3)
+
+
+def test_a_margin_makes_no_picture_beyond_the_limit(disc: NDArray[np.uint8]) -> None:
+    """A margin of 20000 pixels makes 1.6 gigapixels of the smallest picture."""
+    for margin in ("20000", "0 20000", "3000"):
+        with pytest.raises(ImageTooLarge, match="margin") as caught:
+            cutout(
+                Picture(disc), EchoModel(), Options(crop=True, margin=margin, max_megapixels=0.2)
+            )
+        assert "margin" in caught.value.hint
+    usual = Options(crop=True, margin="50%", max_megapixels=0.01)
+    assert cutout(Picture(disc), EchoModel(), usual).alpha.size <= 4 * disc[..., 0].size

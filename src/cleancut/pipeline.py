@@ -10,7 +10,7 @@ import numpy as np
 from cleancut.compose.background import blurred, cover, over, over_colour, solid_colour
 from cleancut.compose.crop import Box, crop, subject_box, with_margin
 from cleancut.compose.place import place
-from cleancut.errors import NoSubject
+from cleancut.errors import ImageTooLarge, NoSubject
 from cleancut.imaging.color import from_srgb, to_srgb
 from cleancut.imaging.picture import Picture
 from cleancut.imaging.resize import shrunk, size_within, upsample_alpha
@@ -241,7 +241,15 @@ def _frame(alpha: Alpha, options: Options) -> Box:
     box = subject_box(alpha) if options.crop else None
     if box is None:
         return Box(0, 0, alpha.shape[1], alpha.shape[0])
-    return with_margin(box, parse_margin(options.margin))
+    frame = with_margin(box, parse_margin(options.margin))
+    width, height = frame.right - frame.left, frame.bottom - frame.top
+    # Half of the subject's size on every side, as many ask for, makes four times the picture.
+    if width * height > 4 * max(alpha.size, options.max_megapixels * 1e6):
+        raise ImageTooLarge(
+            f"the crop with its margin would have {width} x {height} pixels",
+            hint="give a smaller margin, or a share of the subject like 5%",
+        )
+    return frame
 
 
 def _framed(foreground: Rgb, alpha: Alpha, frame: Box, options: Options) -> tuple[Rgb, Alpha]:

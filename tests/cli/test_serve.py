@@ -19,7 +19,7 @@ from cleancut.cli import serve
 from cleancut.cli.main import main
 from cleancut.errors import BadOption
 from cleancut.server.settings import Settings
-from tests.server.fake_pool import png
+from tests.server.live import png
 
 
 def settings(*words: str, **environ: str) -> Settings:
@@ -84,6 +84,12 @@ def test_every_setting_has_a_flag_or_a_reason() -> None:
         (["--grace", "soon"], {}, "--grace"),
         (["--port", "70000"], {}, "--port"),
         (["--log", "xml"], {}, "--log"),
+        (["--max-body", "22"], {}, "--max-body"),
+        (["--public-url", "cut.example"], {}, "--public-url"),
+        (["--public-url", "https://"], {}, "--public-url"),
+        (["--cors", "shop.example"], {}, "--cors"),
+        (["--cors", "https://shop.example/path"], {}, "--cors"),
+        (["--trust-proxy", "nginx"], {}, "--trust-proxy"),
         ([], {"CLEANCUT_SERVER_QUEUE": "x"}, "CLEANCUT_SERVER_QUEUE"),
         ([], {"CLEANCUT_SERVER_INSECURE": "maybe"}, "CLEANCUT_SERVER_INSECURE"),
         ([], {"CLEANCUT_SERVER_QUALITY": "x"}, "quality"),
@@ -99,6 +105,21 @@ def test_what_is_not_understood_is_named(
 def test_no_model_says_what_to_type(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["serve", "--port", "0"]) == 3
     assert "run: cleancut models pull" in capsys.readouterr().err
+
+
+def test_what_is_no_address_is_refused_and_addresses_are_not() -> None:
+    words = ["--public-url", "http://[::1]:8080/cut", "--trust-proxy", "10.0.0.0/8,::1,127.0.0.1"]
+    found = settings(*words, "--cors", "https://shop.example:8443", "--cors", "*")
+    assert found.trust_proxy == ("10.0.0.0/8", "::1", "127.0.0.1")
+    assert found.cors == ("https://shop.example:8443", "*")
+
+
+def test_models_that_are_not_here_are_said_at_the_start(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    words = ["serve", "--model", "echo", "--port", "0", "--data", str(tmp_path)]
+    assert main([*words, "--models", "echo,u2net"]) == 3
+    assert "run: cleancut models pull u2net" in capsys.readouterr().err
 
 
 def test_an_open_door_is_refused(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

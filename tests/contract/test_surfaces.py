@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
@@ -74,12 +73,12 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
             yield url
 
 
-def serving(data: Path, options: Options) -> AbstractContextManager[str]:
+@contextmanager
+def serving(data: Path, options: Options) -> Iterator[str]:
     """A server with a working process of its own, and ``options`` as its defaults."""
-    sock = socket.create_server(("127.0.0.1", 0))
-    port: int = sock.getsockname()[1]
-    settings = Settings(data=data, port=port, options=options, cache="off")
-    return listening(Services.open(settings), sock)
+    settings = Settings(data=data, port=0, options=options, cache="off")
+    with listening(Services.open(settings)) as (host, port):
+        yield f"http://{host}:{port}"
 
 
 def asked(url: str, path: str, name: str, picture: Path, fields: Mapping[str, str]) -> bytes:

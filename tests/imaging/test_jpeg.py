@@ -224,3 +224,18 @@ def test_nothing_packs_so_well_that_it_counts_as_too_little_data(options, subsam
     pixels = np.full((3000, 3000) if grey else (3000, 3000, 3), 255, np.uint8)
     data = jpeg(pixels, quality=1, subsampling=subsampling, **options)
     assert decode(data).rgb.min() == 255
+
+
+def repeated(data, times):
+    """The progressive JPEG ``data`` with its last scan ``times`` more: a few bytes, and every one
+    makes the decoder walk over the whole picture again."""
+    last = data.rindex(b"\xff\xda")
+    return data[:-2] + data[last:-2] * times + b"\xff\xd9"
+
+
+def test_no_more_scans_are_decoded_than_pictures_have():
+    """20 MB hold 400 000 scans: a quarter of an hour for one picture of 50 megapixels."""
+    data = jpeg(smooth(), progressive=True)
+    assert decode(repeated(data, 100)).rgb.shape == (40, 56, 3)
+    with pytest.raises(UnreadableImage, match="scans"):
+        decode(repeated(data, 500))

@@ -1,91 +1,115 @@
-"""A whole server in this process, on a loopback port, for the tests of its doors.
-
-Pictures are cut in threads of this process instead of a child, which starts in no time.
-"""
+"""A whole server in this process, over a stand-in for the pool: on a port, or without one."""
 
 from __future__ import annotations
 
 import io
 import socket
 import threading
-import time
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import httpx
 import numpy as np
-import uvicorn
+from anyio.from_thread import BlockingPortal, start_blocking_portal
 from numpy.typing import NDArray
 from PIL import Image
 
-from cleancut import Engine, Options
 from cleancut.batch.job import error_from
-from cleancut.errors import Busy, CleancutError
+from cleancut.cache import open_cache
+from cleancut.engine import Engine
+from cleancut.errors import CleancutError
 from cleancut.guidance import Guidance
+from cleancut.options import Options
+from cleancut.server import spool
 from cleancut.server.app import create_app
 from cleancut.server.fetch import Fetcher
-from cleancut.server.keys import Keys
+from cleancut.server.keys import Keys, Limits
+from cleancut.server.listen import Listener
 from cleancut.server.order import Cut, Order
 from cleancut.server.quota import Quota
 from cleancut.server.services import Services
 from cleancut.server.settings import Settings
-from cleancut.server.spool import empty
 from cleancut.server.telemetry import Metrics
 from cleancut.server.wording import placeless
+from tests.server.stand_ins import FakePool
 
 
-class Here:
-    """A pool of threads of this process; ``orders`` are all it was given, ``busy`` refuses."""
+def services_with(tmp_path: Path, pool: Any = None, **settings: Any) -> Services:
+    """Services over ``pool``, without jobs; anything of ``Settings`` by name."""
+    place = settings.get("cache")
+    made = Settings(
+        **{"data": tmp_path / "server", "options": Options(model="echo"), "port": 0, **settings}
+    )
+    spool.empty(made.spool)
+    cache = open_cache(place)
+    return Services(
+        made,
+        pool=pool or FakePool(),
+        engine=Engine(made.defaults, cache=cache),
+        cache=cache,
+        keys=Keys.of(made),
+        quota=Quota(made),
+        metrics=Metrics(),
+        fetcher=Fetcher(made),
+    )
 
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
-        self._threads = ThreadPoolExecutor(2)
-        self.orders: list[Order] = []
-        self.busy: Busy | None = None
-        self.fails: CleancutError | None = None
 
-    def start(self) -> None:
-        """Nothing to begin."""
+class Asker:
+    """A client of an application that runs in a thread, without a socket."""
 
-    def submit(self, order: Order) -> Future[Cut]:
-        """Cut it in one of the threads."""
-        self.orders.append(order)
-        return self._threads.submit(self._cut, order)
+    def __init__(self, portal: BlockingPortal, client: httpx.AsyncClient) -> None:
+        self._portal = portal
+        self._client = client
 
-    def _cut(self, order: Order) -> Cut:
-        if self.fails is not None:
-            raise self.fails
-        guidance = Guidance(**order.guidance) if order.guidance else None
-        try:
-            done = self._engine.encoded(order.source, guidance=guidance, options=order.options)
-        except CleancutError as error:  # as the pool tells it
-            told = placeless(error.message), placeless(error.hint)
-            raise error_from(error.code, *told) from error
-        return Cut(data=done.data, facts=done.facts, cached=done.cached)
+    def request(self, method: str, path: str, **more: Any) -> httpx.Response:
+        """One request, answered."""
+        return self._portal.call(partial(self._client.request, method, path, **more))
 
-    def full(self) -> Busy | None:
-        """What a test says."""
-        return self.busy
+    def get(self, path: str, **more: Any) -> httpx.Response:
+        """GET."""
+        return self.request("GET", path, **more)
 
-    def ready(self) -> bool:
-        """Always."""
-        return True
+    def post(self, path: str, **more: Any) -> httpx.Response:
+        """POST."""
+        return self.request("POST", path, **more)
 
-    def trouble(self) -> CleancutError | None:
-        """Never any."""
-        return None
 
-    def state(self) -> Any:
-        """Not asked for."""
-        return None
+@contextmanager
+def client(tmp_path: Path, pool: FakePool | None = None, **settings: Any) -> Iterator[Asker]:
+    """A client of a server over ``pool`` with these settings."""
+    app = create_app(services_with(tmp_path, pool, **settings))
+    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+    with (
+        start_blocking_portal() as portal,
+        portal.wrap_async_context_manager(app.router.lifespan_context(app)),
+    ):
+        yield Asker(portal, httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1"))
 
-    def stop(self, grace_s: float) -> None:
-        """End the threads."""
-        self._threads.shutdown()
+
+@contextmanager
+def listening(services: Services) -> Iterator[tuple[str, int]]:
+    """The address of a real server over ``services`` in a thread of this process."""
+    there, place = threading.Event(), []
+
+    def tell(address: str) -> None:
+        host, _, port = address.rpartition("/")[2].rpartition(":")
+        place.append((host, int(port)))
+        there.set()
+
+    listener = Listener(create_app(services), services, on_ready=tell)
+    thread = threading.Thread(target=listener.run)
+    thread.start()
+    try:
+        assert there.wait(20)
+        yield place[0]
+    finally:
+        listener.end()
+        thread.join(20)
+        assert not thread.is_alive()
 
 
 @dataclass
@@ -94,7 +118,7 @@ class Live:
 
     url: str
     services: Services
-    pool: Here
+    pool: FakePool
     client: httpx.Client
     settings: Settings = field(repr=False)
 
@@ -104,52 +128,35 @@ def serving(
     data: Path, *, key: bool = False, limits: dict[str, Any] | None = None, **values: Any
 ) -> Iterator[Live]:
     """A server on a free port with ``echo`` as its model; with ``key`` its client has one."""
-    sock = socket.create_server(("127.0.0.1", 0))
-    port = sock.getsockname()[1]
-    given: dict[str, Any] = {"options": Options(model="echo"), "fetch_from": ("127.0.0.1",)}
-    settings = Settings(data=data, port=port, **given | values)
-    empty(settings.spool)
-    keys = Keys.of(settings)
-    headers = {}
-    if key:
-        from cleancut.server.keys import Limits
-
-        headers["X-Api-Key"] = keys.add("shop", Limits(**limits or {}))
-    engine = Engine(settings.defaults)
-    pool = Here(engine)
-    services = Services(
-        settings,
-        pool=pool,
-        engine=engine,
-        cache=None,
-        keys=keys,
-        quota=Quota(settings),
-        metrics=Metrics(),
-        fetcher=Fetcher(settings),
-    )
-    with (
-        listening(services, sock) as url,
-        httpx.Client(base_url=url, headers=headers, timeout=20) as client,
-    ):
-        yield Live(url, services, pool, client, settings)
+    services = services_with(data, data=data, **{"fetch_from": ("127.0.0.1",)} | values)
+    headers = {"X-Api-Key": services.keys.add("shop", Limits(**limits or {}))} if key else {}
+    pool = services.pool = FakePool(cut_here(services.engine))
+    with listening(services) as (host, port):
+        url = f"http://{host}:{port}"
+        with httpx.Client(base_url=url, headers=headers, timeout=20) as client:
+            yield Live(url, services, pool, client, services.settings)
 
 
-@contextmanager
-def listening(services: Services, sock: socket.socket) -> Iterator[str]:
-    """The application over ``services`` in a thread, answering on ``sock``; its address."""
-    config = uvicorn.Config(create_app(services), log_level="error", access_log=False)
-    server = uvicorn.Server(config)
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [sock]}, daemon=True)
-    thread.start()
-    try:
-        until = time.monotonic() + 30
-        while not server.started and thread.is_alive() and time.monotonic() < until:
-            time.sleep(0.01)
-        yield f"http://127.0.0.1:{sock.getsockname()[1]}"
-    finally:
-        server.should_exit = True
-        thread.join(30)
-        sock.close()
+def cut_here(engine: Engine) -> Any:
+    """Answers orders by ``engine``, in this process; errors are told as the pool tells them."""
+
+    def cut(order: Order) -> Cut:
+        guidance = Guidance(**order.guidance) if order.guidance else None
+        try:
+            done = engine.encoded(order.source, guidance=guidance, options=order.options)
+        except CleancutError as error:
+            told = placeless(error.message), placeless(error.hint)
+            raise error_from(error.code, *told) from error
+        return Cut(data=done.data, facts=done.facts, cached=done.cached)
+
+    return cut
+
+
+def png(width: int = 4, height: int = 3, value: int = 200) -> bytes:
+    """A plain picture."""
+    out = io.BytesIO()
+    Image.fromarray(np.full((height, width, 3), value, np.uint8)).save(out, "PNG")
+    return out.getvalue()
 
 
 def photo(disc: NDArray[np.uint8], form: str = "PNG", *, tint: bool = True, **how: Any) -> bytes:
@@ -165,3 +172,16 @@ def opened(data: bytes) -> Image.Image:
     image = Image.open(io.BytesIO(data))
     image.load()
     return image
+
+
+def read_all(sock: socket.socket) -> bytes:
+    """Everything until the other side closes."""
+    found = b""
+    while True:
+        try:
+            data = sock.recv(65536)
+        except ConnectionResetError:
+            return found + b"(reset)"
+        if not data:
+            return found
+        found += data

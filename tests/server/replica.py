@@ -17,7 +17,7 @@ from cleancut.server import jobs as module
 from cleancut.server.jobs import Jobs
 from cleancut.server.order import Order
 from cleancut.server.settings import Settings
-from tests.server.stand_ins import OnePool, OneWeb
+from tests.server.stand_ins import FakePool, FakeWeb
 
 LEASE_S = 1.0
 
@@ -32,8 +32,8 @@ def replica(redis: str, folder: Path, log: Path, *, slow_s: float = 0.02) -> Job
             file.write(order.source.read_bytes() + f" {os.getpid()}\n".encode())
         time.sleep(slow_s)
 
-    web: Any = OneWeb()
-    jobs = Jobs(settings, OnePool(work=work), web, lease_s=LEASE_S)
+    web: Any = FakeWeb()
+    jobs = Jobs(settings, FakePool(before=work), web, lease_s=LEASE_S)
     jobs.start()
     return jobs
 

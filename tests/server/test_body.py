@@ -1,7 +1,11 @@
 from __future__ import annotations
 
 import base64
+import io
 import json
+import tracemalloc
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -11,8 +15,14 @@ import pytest
 from starlette.applications import Starlette
 from starlette.requests import Request
 
-from cleancut.errors import BadRequest, BodyTooLarge, CleancutError, UnsupportedFormat
-from cleancut.server import spool
+from cleancut.errors import (
+    BadRequest,
+    BodyTooLarge,
+    CleancutError,
+    StorageFailed,
+    UnsupportedFormat,
+)
+from cleancut.server import spool, whole_body
 from cleancut.server.body import Body, receive
 from cleancut.server.settings import MIB, Settings
 
@@ -238,3 +248,65 @@ def test_a_disk_that_is_full_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyP
     with pytest.raises(CleancutError, match="no room for uploads") as caught:
         read(tmp_path, *multipart(("image", b"abc", "a.png")))
     assert caught.value.code == "storage-failed"
+
+
+def test_a_disk_that_takes_a_part_of_a_piece_truncates_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The last room of a disk: ``write`` says how much it took, and raises nothing."""
+
+    class Short(io.FileIO):
+        def write(self, data: Any) -> int:
+            return super().write(bytes(data)[:1000])
+
+    monkeypatch.setattr(Path, "open", lambda self, mode, **_: Short(self, mode))
+    draft = spool.Draft(tmp_path, MIB)
+    draft.add(b"x" * 1500)
+    with pytest.raises(StorageFailed):
+        draft.close()
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b'{"a":[' + b"[]," * 400_000 + b"[]]}", b'{"a":[' + b"[[" * 400_000, b'{"a":{"b":' * 90_000],
+    ids=["values", "nested", "objects"],
+)
+def test_a_document_of_very_many_values_is_not_built(body: bytes) -> None:
+    """One of 30 MB would take a gigabyte and hold the process for seconds."""
+    with pytest.raises(BadRequest), few_bytes(2 * len(body)):
+        whole_body.from_json(body)
+
+
+def test_a_document_of_very_many_members_is_not_built() -> None:
+    body = b'{"a":1' + b',"a":1' * 200_000 + b"}"
+    with pytest.raises(BadRequest, match="values"), few_bytes(2 * len(body)):
+        whole_body.from_json(body)
+
+
+def test_a_long_text_may_hold_commas_and_brackets() -> None:
+    text = "1,2 [3,4] {5}" * 3000
+    assert whole_body.from_json(json.dumps({"keep_points": text}).encode()) == [
+        ("keep_points", text)
+    ]
+
+
+@pytest.mark.parametrize("shift", range(3))
+def test_a_form_all_of_escapes_is_read_in_pieces(shift: int) -> None:
+    """At once, every escape would become an object: 2.5 GB for one form of 30 MB."""
+    count = 500_000
+    body = b"image_b64=" + b"x" * shift + b"%41" * count + b"+%c3%a9%4"
+    with few_bytes(3 * len(body)):
+        found = whole_body.from_urlencoded(body)
+    assert found == [("image_b64", "x" * shift + "A" * count + " \xe9%4")]
+
+
+@contextmanager
+def few_bytes(most: int) -> Iterator[None]:
+    """Fail if more than ``most`` bytes are held at one time."""
+    tracemalloc.start()
+    try:
+        yield
+    finally:
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert peak <= most, f"{peak} bytes held, {most} were granted"

@@ -20,7 +20,8 @@ from cleancut.errors import (
 )
 from cleancut.options import Options
 from cleancut.server.order import Cut, Order
-from tests.server.fake_pool import FACTS, FakePool, client, png
+from tests.server.live import client, png
+from tests.server.stand_ins import FACTS, FakePool
 
 FILE = {"image": ("cat.png", png(), "image/png")}
 
@@ -40,6 +41,14 @@ def test_a_picture_comes_back_with_its_facts(tmp_path: Path) -> None:
     assert told["content-security-policy"].startswith("default-src 'none'")
     assert "server" not in told
     assert len(told["etag"]) == 34
+
+
+@pytest.mark.parametrize("name", ["keep_points", "roi", "image_url", "photo"])
+def test_a_file_where_words_belong_is_not_passed_over(tmp_path: Path, name: str) -> None:
+    with client(tmp_path) as ask:
+        answer = ask.post("/v1/cutouts", files={**FILE, name: b"1,1"})
+    assert answer.status_code == 400
+    assert f"{name!r} is not expected" in answer.json()["detail"]
 
 
 @pytest.mark.parametrize("way", ["file", "raw", "b64", "form", "query"])
@@ -112,6 +121,7 @@ def test_options_and_guidance_reach_the_pool(tmp_path: Path) -> None:
         ({"quality": "1_0"}, "bad-option", "quality"),
         ({"quality": "101"}, "bad-option", "quality"),
         ({"format": "gif"}, "bad-option", "format"),
+        ({"background": "whit"}, "bad-option", "neither a colour"),
         ({"trimap": "/etc/passwd"}, "bad-request", "trimap"),
         ({"keep_points": "here"}, "bad-option", "keep_points"),
         ({"image_url": "http://127.0.0.1/"}, "bad-request", "contradict"),
@@ -128,6 +138,7 @@ def test_what_a_client_may_not_say_is_refused_by_name(
     problem = answer.json()
     assert problem["code"] == code
     assert word in problem["detail"]
+    assert "beach.jpg" not in problem["hint"]
     assert problem["request_id"] == answer.headers["x-request-id"]
     assert pool.orders == []
 
@@ -141,6 +152,23 @@ def test_a_picture_is_needed_and_only_one(tmp_path: Path) -> None:
         assert "not expected" in other.json()["detail"]
         doubled = ask.post("/v1/cutouts?crop=1&crop=0", files=FILE)
         assert "given twice" in doubled.json()["detail"]
+        text = ask.post("/v1/cutouts", data={"image": "photo.jpg"}).json()
+        assert text["detail"] == "image: text where a file is"
+        assert "@photo.jpg" in text["hint"]
+
+
+@pytest.mark.parametrize("door", ["/v1/cutouts", "/v1.0/removebg", "/api/remove"])
+@pytest.mark.parametrize("size", [20, 900])
+def test_a_picture_that_is_not_said_to_be_one_is_told_how(
+    tmp_path: Path, door: str, size: int
+) -> None:
+    held = io.BytesIO()
+    Image.effect_noise((size, size), 99).save(held, "JPEG")  # the large one holds 1000 "&"
+    headers = {"content-type": "application/x-www-form-urlencoded"}  # what curl says unasked
+    with client(tmp_path) as ask:
+        answer = ask.post(door, content=held.getvalue(), headers=headers)
+    assert answer.status_code == 400
+    assert "image/jpeg" in answer.text
 
 
 @pytest.mark.parametrize(

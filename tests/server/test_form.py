@@ -19,6 +19,15 @@ def test_every_option_is_the_clients_or_the_operators() -> None:
     assert [row["name"] for row in option_rows()] == list(CHOSEN)
 
 
+def test_options_are_described_as_a_client_can_say_them() -> None:
+    said = {row["name"]: row["help"] for row in option_rows()}
+    for name, help_ in said.items():
+        for word in ("--", ".onnx", " path", "image file", "suffix", "cleancut ", "'s -", "%%"):
+            assert word not in help_, name
+    assert "background_image" in said["background"]
+    assert "with feather its contour" in said["threshold"]
+
+
 def test_nothing_said_is_the_servers_defaults() -> None:
     settings = Settings(options=Options(model="echo", crop=True), max_megapixels=12)
     found = options_from({"margin": "", "crop": ""}, settings)

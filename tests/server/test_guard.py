@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Any
 
@@ -107,6 +108,16 @@ def test_draining_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     sent, _, taken = serve(tmp_path, messages, CHUNKED, reads=False, pause_s=5)
     assert taken == 0
     assert sent[-1]["more_body"] is False
+
+
+def test_who_sends_nothing_more_is_not_listened_to_for_long(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(guard, "DRAIN_SILENCE_S", 0.1)
+    began = time.monotonic()
+    sent, _, _ = serve(tmp_path, [], {"content-length": "1000"}, reads=False)
+    assert sent[-1]["more_body"] is False
+    assert time.monotonic() - began < 2
 
 
 def test_who_waits_for_a_sign_is_not_drained(tmp_path: Path) -> None:

@@ -392,6 +392,16 @@ def test_an_event_is_told_until_it_is_settled(store: JobStore, spool: Path) -> N
     assert store.claim_events(lease_s=1) == []
 
 
+def test_events_of_some_callers_can_be_left_for_later(store: JobStore, spool: Path) -> None:
+    for caller in ("ann", "ann", "bob"):
+        store.add(a_job(spool, 1, caller=caller, callback="https://example.com/"))
+        store.finish(take(store), FAILED)
+    (event,) = store.claim_events(lease_s=9, without=["ann", "eve"])
+    assert event.caller == "bob"
+    assert store.claim_events(lease_s=9, without=["ann"]) == []
+    assert len(store.claim_events(lease_s=9, limit=5, without=["bob"])) == 2
+
+
 def test_a_job_of_addresses_has_no_files(store: JobStore, spool: Path) -> None:
     store.add(a_job(spool, items=[NewItem(name="a.jpg", url="https://example.com/a.jpg?k=1")]))
     claim = take(store)

@@ -26,9 +26,9 @@ from cleancut.server.keys import Keys
 from cleancut.server.order import Order
 from cleancut.server.settings import Settings
 from cleancut.server.sqlite_jobs import SqliteJobs
-from tests.server.stand_ins import OnePool, OneWeb, until
+from tests.server.stand_ins import FakePool, FakeWeb, until
 
-Make = Callable[..., tuple[Jobs, OnePool]]
+Make = Callable[..., tuple[Jobs, FakePool]]
 
 
 @pytest.fixture
@@ -42,13 +42,13 @@ def settings(tmp_path: Path) -> Settings:
 def make(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[Make]:
     """Starts ``Jobs`` over the same folder, as one process after the other would."""
     monkeypatch.setattr(module, "_PAUSE_S", 0.05)
-    made: list[tuple[Jobs, OnePool]] = []
+    made: list[tuple[Jobs, FakePool]] = []
 
     def start(
-        web: OneWeb | None = None, work: Callable[[Order], None] | None = None, **more: Any
-    ) -> tuple[Jobs, OnePool]:
-        pool = OnePool(work=work)
-        jobs = Jobs(settings, pool, web or OneWeb(), **more)  # type: ignore[arg-type]
+        web: FakeWeb | None = None, work: Callable[[Order], None] | None = None, **more: Any
+    ) -> tuple[Jobs, FakePool]:
+        pool = FakePool(before=work)
+        jobs = Jobs(settings, pool, web or FakeWeb(), **more)  # type: ignore[arg-type]
         jobs.start()
         made.append((jobs, pool))
         return jobs, pool
@@ -118,7 +118,7 @@ def test_a_picture_that_cannot_be_cut_fails_alone(make: Make, settings: Settings
 
 
 def test_addresses_are_fetched_at_their_turn(make: Make, settings: Settings) -> None:
-    web = OneWeb({"https://a/": b"A", "https://b/": AddressRefused("not public")})
+    web = FakeWeb({"https://a/": b"A", "https://b/": AddressRefused("not public")})
     jobs, pool = make(web)
     wanted = [NewItem(name="a", url="https://a/"), NewItem(name="b", url="https://b/")]
     job, _ = jobs.accept(a_job(settings, items=wanted))
@@ -134,7 +134,7 @@ def test_addresses_are_fetched_at_their_turn(make: Make, settings: Settings) -> 
 def test_an_address_that_may_answer_later_is_asked_once_more(
     make: Make, settings: Settings
 ) -> None:
-    class Flaky(OneWeb):
+    class Flaky(FakeWeb):
         asked = 0
 
         def get(self, url: str, **more: Any) -> Any:
@@ -308,7 +308,7 @@ def test_a_damaged_store_says_where_it_is_to_whoever_starts_the_server(
 ) -> None:
     (settings.data / "jobs").mkdir()
     (settings.data / "jobs" / "jobs.db").write_bytes(b"junk" * 999)
-    jobs = Jobs(settings, OnePool(), OneWeb())  # type: ignore[arg-type]
+    jobs = Jobs(settings, FakePool(), FakeWeb())  # type: ignore[arg-type]
     with pytest.raises(StorageFailed, match="not a database") as caught:
         jobs.start()
     assert str(settings.data / "jobs") in caught.value.message
@@ -316,7 +316,7 @@ def test_a_damaged_store_says_where_it_is_to_whoever_starts_the_server(
 
 def test_the_operators_secret_is_the_same_everywhere(settings: Settings, tmp_path: Path) -> None:
     def secret(data: Path, words: str | None) -> bytes:
-        jobs = Jobs(Settings(data=data, secret=words), OnePool(), OneWeb())  # type: ignore[arg-type]
+        jobs = Jobs(Settings(data=data, secret=words), FakePool(), FakeWeb())  # type: ignore[arg-type]
         jobs._store = SqliteJobs(data / "jobs", keep_s=1, max_bytes=1)
         try:
             return jobs.secret()
@@ -326,3 +326,16 @@ def test_the_operators_secret_is_the_same_everywhere(settings: Settings, tmp_pat
     assert secret(tmp_path / "a", "words") == secret(tmp_path / "b", "words")
     assert secret(tmp_path / "a", None) == secret(tmp_path / "a", None)
     assert secret(tmp_path / "a", None) != secret(tmp_path / "b", None)
+
+
+def test_a_container_claims_no_more_than_its_share_of_the_cores(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cleancut.backends.machine._cgroup_quota", lambda: 0.5)
+    made = Settings(data=tmp_path / "data")
+    made.spool.mkdir(parents=True)
+    jobs = Jobs(made, FakePool(), FakeWeb())  # type: ignore[arg-type]
+    jobs.start()
+    names = [one.name for one in jobs._threads if one.name.startswith("cleancut-job-")]
+    jobs.stop()
+    assert len(names) == 3

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 import json
+import threading
 import time
 import zipfile
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -28,7 +29,7 @@ from cleancut.server.quota import Quota
 from cleancut.server.services import Services
 from cleancut.server.settings import Settings
 from cleancut.server.telemetry import Metrics
-from tests.server.stand_ins import OnePool, OneWeb
+from tests.server.stand_ins import FakePool, FakeWeb
 
 Client: TypeAlias = httpx.AsyncClient
 Talk: TypeAlias = Callable[[Client], Awaitable[None]]
@@ -46,7 +47,7 @@ def _work(order: Order) -> None:
         raise UnreadableImage("this is no picture", hint="look at it")
 
 
-def talk(settings: Settings, conversation: Talk, pool: OnePool | None = None) -> None:
+def talk(settings: Settings, conversation: Talk, pool: FakePool | None = None) -> None:
     """Hold ``conversation`` with an application over ``settings``."""
 
     async def run() -> None:
@@ -57,9 +58,9 @@ def talk(settings: Settings, conversation: Talk, pool: OnePool | None = None) ->
 
 
 @asynccontextmanager
-async def client_of(settings: Settings, pool: OnePool | None = None) -> AsyncIterator[Client]:
-    pool = pool or OnePool(work=_work)
-    web: Any = OneWeb({"https://example.com/a/cat.jpg?x=1": b"url"})
+async def client_of(settings: Settings, pool: FakePool | None = None) -> AsyncIterator[Client]:
+    pool = pool or FakePool(before=_work)
+    web: Any = FakeWeb({"https://example.com/a/cat.jpg?x=1": b"url"})
     keys, quota = Keys.of(settings), Quota(settings)
     services = Services(
         settings,
@@ -109,7 +110,7 @@ def test_many_pictures_are_sent_watched_and_fetched(settings: Settings) -> None:
         assert found["progress"] == {"total": 3, "done": 2, "failed": 1}
         assert [item["status"] for item in found["items"]] == ["done", "failed", "done"]
         good, bad, _ = found["items"]
-        assert good["facts"]["confidence"] == 0.9
+        assert good["facts"]["confidence"] == 0.75
         assert good["format"] == "webp"
         assert bad["error"] == {
             "code": "unreadable-image",
@@ -368,7 +369,7 @@ def test_pages(settings: Settings) -> None:
 
 
 def test_cancelling(settings: Settings) -> None:
-    pool = OnePool()
+    pool = FakePool()
     pool.open.clear()
 
     async def conversation(client: Client) -> None:
@@ -394,7 +395,7 @@ def test_cancelling(settings: Settings) -> None:
 
 
 def test_waiting_is_answered_when_the_job_ends(settings: Settings) -> None:
-    pool = OnePool()
+    pool = FakePool()
     pool.open.clear()
 
     async def conversation(client: Client) -> None:
@@ -413,6 +414,28 @@ def test_waiting_is_answered_when_the_job_ends(settings: Settings) -> None:
         assert time.monotonic() - began < 5
 
     talk(settings, conversation, pool)
+
+
+def test_jobs_that_are_slowly_accepted_keep_nobody_from_looking(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    let = threading.Event()
+    accept = Jobs.accept
+    monkeypatch.setattr(Jobs, "accept", lambda self, job: let.wait(10) and accept(self, job))
+
+    async def conversation(client: Client) -> None:
+        begun = [
+            asyncio.create_task(client.post("/v1/jobs", files=images(b"%d" % n))) for n in range(9)
+        ]
+        await asyncio.sleep(0.3)
+        try:
+            answer = await asyncio.wait_for(client.get("/v1/jobs"), 3)
+            assert answer.status_code == 200
+        finally:
+            let.set()
+        assert {(await one).status_code for one in begun} == {202}
+
+    talk(settings, conversation)
 
 
 def test_results_of_one_name_have_two_in_the_archive(settings: Settings) -> None:

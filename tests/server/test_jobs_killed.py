@@ -5,17 +5,12 @@ from __future__ import annotations
 import http.server
 import io
 import json
-import os
-import signal
 import sqlite3
-import subprocess
-import sys
 import threading
 import time
 import zipfile
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
@@ -23,9 +18,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.server.process import Running, running
 from tests.server.stand_ins import until
 
-COUNT = 40
+COUNT = 24
 
 
 def a_picture(seed: int) -> bytes:
@@ -37,32 +33,8 @@ def a_picture(seed: int) -> bytes:
     return out.getvalue()
 
 
-@contextmanager
-def a_server(data: Path) -> Iterator[tuple[httpx.Client, subprocess.Popen[str]]]:
-    command = [sys.executable, "-m", "cleancut", "serve", "--model", "echo", "--port", "0"]
-    command += ["--data", str(data), "--cache", "off", "--workers", "2"]
-    command += ["--fetch-from", "127.0.0.1"]
-    with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    ) as server:
-        assert server.stdout is not None
-        address = ""
-        for line in server.stdout:
-            if "http://" in line:
-                address = line.partition("ready at ")[2].split()[0]
-                break
-        drain = threading.Thread(target=server.stdout.read, daemon=True)
-        drain.start()
-        try:
-            with httpx.Client(base_url=address, timeout=30) as client:
-                yield client, server
-        finally:
-            server.send_signal(signal.SIGINT)
-            try:
-                server.wait(20)
-            finally:
-                server.kill()
-            drain.join(10)
+def client_of(server: Running) -> httpx.Client:
+    return httpx.Client(base_url=server.url, timeout=30)
 
 
 class _Callback(http.server.BaseHTTPRequestHandler):
@@ -93,19 +65,19 @@ def test_every_picture_of_an_accepted_job_is_done_exactly_once(
     url, heard = callback
     pictures = [a_picture(n) for n in range(COUNT)]
     files = [("image", (f"{n:02}.png", data, "image/png")) for n, data in enumerate(pictures)]
-    with a_server(tmp_path) as (client, server):
+    words = ("--workers", "2", "--fetch-from", "127.0.0.1")
+    with running(tmp_path / "data", *words) as server, client_of(server) as client:
         answer = client.post("/v1/jobs", files=files, data={"callback_url": url})
         assert answer.status_code == 202, answer.text
         job = answer.json()["id"]
         until(lambda: client.get(f"/v1/jobs/{job}").json()["progress"]["done"] >= 5, seconds=30)
-        os.kill(server.pid, signal.SIGKILL)
-        server.wait(10)
-    with sqlite3.connect(tmp_path / "jobs" / "jobs.db") as db:
+        server.kill()
+    with sqlite3.connect(tmp_path / "data" / "jobs" / "jobs.db") as db:
         before = dict(db.execute("SELECT n, token FROM items WHERE status = 'done'"))
         held = db.execute("SELECT COUNT(*) FROM items WHERE status = 'running'").fetchone()[0]
     db.close()
     assert 5 <= len(before) < COUNT, "it was killed too late to show anything"
-    with a_server(tmp_path) as (client, _):
+    with running(tmp_path / "data", *words) as server, client_of(server) as client:
         end = time.monotonic() + 30
         while (found := client.get(f"/v1/jobs/{job}?wait=10").json())["status"] != "done":
             assert time.monotonic() < end
@@ -118,13 +90,14 @@ def test_every_picture_of_an_accepted_job_is_done_exactly_once(
                 assert box is not None
                 assert abs(box[2] - box[0] - 2 * (60 + n)) <= 3
         until(lambda: heard, seconds=10)
-    with sqlite3.connect(tmp_path / "jobs" / "jobs.db") as db:
+        server.stop()
+    with sqlite3.connect(tmp_path / "data" / "jobs" / "jobs.db") as db:
         after = dict(db.execute("SELECT n, token FROM items WHERE status = 'done'"))
         attempts = Counter(row[0] for row in db.execute("SELECT attempts FROM items"))
     db.close()
     assert {n: after[n] for n in before} == before, "a finished picture was cut again"
     assert attempts == Counter({1: COUNT - held, 2: held}) - Counter()
     assert set(heard) == {(f"msg_{job[4:]}_done", "job.done")}
-    assert not list((tmp_path / "spool").iterdir())
-    assert not list((tmp_path / "jobs" / job).glob("*.in"))
-    assert len(list((tmp_path / "jobs" / job).glob("*.out"))) == COUNT
+    assert not list((tmp_path / "data" / "spool").iterdir())
+    assert not list((tmp_path / "data" / "jobs" / job).glob("*.in"))
+    assert len(list((tmp_path / "data" / "jobs" / job).glob("*.out"))) == COUNT

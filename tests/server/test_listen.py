@@ -18,7 +18,8 @@ from cleancut.errors import BadOption, Busy, SetupError
 from cleancut.server.app import create_app
 from cleancut.server.listen import Listener
 from cleancut.server.order import Cut
-from tests.server.fake_pool import FACTS, FakePool, listening, png, read_all, services_with
+from tests.server.live import listening, png, read_all, services_with
+from tests.server.stand_ins import FACTS, FakePool
 
 MIB = 1 << 20
 
@@ -217,7 +218,7 @@ def test_what_was_accepted_is_finished_when_the_server_ends(tmp_path: Path) -> N
         client = threading.Thread(target=ask)
         client.start()
         _until(lambda: bool(pool.futures))
-        threading.Timer(0.4, lambda: pool.finish(0)).start()
+        threading.Timer(0.4, pool.let_go).start()
     client.join(10)
     assert found == [200]
     assert pool.stopped is not None

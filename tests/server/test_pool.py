@@ -14,6 +14,7 @@ import pytest
 
 from cleancut import Engine, Options
 from cleancut.errors import (
+    BackendUnavailable,
     Busy,
     Cancelled,
     CleancutError,
@@ -24,6 +25,7 @@ from cleancut.errors import (
     TimedOut,
     UnreadableImage,
 )
+from cleancut.server.faults import status_of
 from cleancut.server.order import Cut, Order
 from cleancut.server.pool import Pool
 from cleancut.server.settings import Settings
@@ -280,7 +282,7 @@ def test_a_working_process_that_is_killed_is_replaced(tmp_path: Path) -> None:
 
 
 def test_what_keeps_it_from_beginning_is_told_and_tried_again(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setenv("CLEANCUT_TEST_WARM_UP", "refuses")
     with running(tmp_path) as pool:
@@ -292,10 +294,23 @@ def test_what_keeps_it_from_beginning_is_told_and_tried_again(
         with pytest.raises(SetupError, match="out of order"):
             pool.submit(order(tmp_path, "c")).result(0.1)  # nobody waits for what cannot be
         assert not pool.ready()
+        assert "no picture can be cut: [setup-error]" in caplog.text
+        assert "out of order" in caplog.text  # the operator reads why
         monkeypatch.delenv("CLEANCUT_TEST_WARM_UP")
         assert patient.result(30).data
         assert pool.trouble() is None
         assert pool.submit(order(tmp_path, "d")).result(30).data
+
+
+def test_a_device_that_cannot_be_had_is_no_fault_of_a_request(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with running(tmp_path) as pool:
+        gone = BackendUnavailable("no GPU here", hint="use device cpu")
+        monkeypatch.setattr(pool, "trouble", lambda: gone)
+        with pytest.raises(SetupError, match="no GPU here") as caught:
+            pool.submit(order(tmp_path, "a")).result(30)
+    assert status_of(caught.value) == 503
 
 
 def test_the_end_finishes_what_was_accepted_and_gives_up_on_the_patient(tmp_path: Path) -> None:

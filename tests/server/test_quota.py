@@ -23,7 +23,7 @@ from cleancut.server import quota as module
 from cleancut.server.keys import ANONYMOUS, Caller, Limits
 from cleancut.server.quota import Quota
 from cleancut.server.settings import Settings
-from cleancut.server.usage import RedisUsage, Used, read_usage
+from cleancut.server.usage import RedisUsage, SqliteUsage, Used, read_usage
 from tests.cache.conftest import redis_url  # noqa: F401
 
 
@@ -318,3 +318,18 @@ def test_usage_is_the_owners_alone(tmp_path: Path) -> None:
     quota.charge(caller(), 1)
     quota.stop()
     assert (tmp_path / "data" / "usage.sqlite").stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.skipif(os.name != "posix", reason="permissions are POSIX's")
+def test_nobody_else_may_read_what_was_used(tmp_path: Path) -> None:
+    """Also where the data folder was made by somebody who lets others look into it."""
+    before = os.umask(0o022)
+    try:
+        store = SqliteUsage(tmp_path / "usage.sqlite")
+        store.add("a", {("shop", "2026-11-22"): Used(1.0, 1)})
+        modes = {path.name: path.stat().st_mode & 0o777 for path in tmp_path.iterdir()}
+        store.close()
+    finally:
+        os.umask(before)
+    assert len(modes) == 3
+    assert set(modes.values()) == {0o600}

@@ -101,6 +101,7 @@ const base64img = require("fs").readFileSync(path).toString("base64");
 
 
 @pytest.mark.peer
+@pytest.mark.slow
 @pytest.mark.skipif(shutil.which("npm") is None, reason="needs npm")
 def test_the_npm_package_remove_bg(live: Live, picture: Path, tmp_path: Path) -> None:
     install = ["npm", "install", "remove.bg@1.3.0", "--no-audit", "--no-fund", "--ignore-scripts"]
@@ -111,7 +112,7 @@ def test_the_npm_package_remove_bg(live: Live, picture: Path, tmp_path: Path) ->
     done = subprocess.run(
         ["node", "-r", "./redirect.js", "program.js", str(picture), key],
         cwd=tmp_path,
-        env={**os.environ, "PORT": str(live.settings.port), "NODE_NO_WARNINGS": "1"},
+        env={**os.environ, "PORT": live.url.rpartition(":")[2], "NODE_NO_WARNINGS": "1"},
         capture_output=True,
         text=True,
         timeout=60,
@@ -137,6 +138,7 @@ def test_curl_as_rembg_documents_it(live: Live, picture: Path, tmp_path: Path) -
 
 
 @pytest.mark.weights
+@pytest.mark.slow
 def test_remove_bg_python_on_the_drop_in(
     real_models: Path, disc: NDArray[Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

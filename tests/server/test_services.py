@@ -39,6 +39,12 @@ def test_the_spool_is_emptied_and_nobody_else_may_look(tmp_path: Path) -> None:
     services.stop(0)
 
 
+def test_a_keys_file_that_is_missing_ends_the_start(tmp_path: Path) -> None:
+    made = settings(tmp_path, keys_file=tmp_path / "secret")
+    with pytest.raises(SetupError, match="keys file is missing"):
+        Services.open(made)
+
+
 def test_a_folder_that_cannot_be_made_is_said(tmp_path: Path) -> None:
     (tmp_path / "data").write_text("a file")
     with pytest.raises(StorageFailed, match="cannot be made"):

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from cleancut.server.telemetry import door_of, request_id, set_up_logs
-from tests.server.fake_pool import FACTS, FakePool, client, png
+from tests.server.live import client, png
+from tests.server.stand_ins import FACTS, FakePool
 
 FILE = {"image": ("cat.png", png(), "image/png")}
 
@@ -31,6 +32,8 @@ def test_any_other_is_replaced(offered: str) -> None:
         ("/v1/jobs/job_1/items/0", "jobs"),
         ("/v1.0/removebg", "removebg"),
         ("/api/removebg", "removebg"),
+        ("/api/account", "removebg"),
+        ("/v1/webhook-secret", "jobs"),
         ("/api/remove", "rembg"),
         ("/readyz", "health"),
         ("/v1/cutoutsx", "other"),

@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -21,7 +22,7 @@ from cleancut.server.job_store import Done, NewItem, NewJob
 from cleancut.server.settings import Settings
 from cleancut.server.sqlite_jobs import SqliteJobs
 from cleancut.server.webhooks import Webhooks, headers_of, secret_for
-from tests.server.stand_ins import OneWeb, until
+from tests.server.stand_ins import FakeWeb, until
 
 SECRET = b"s" * 32
 
@@ -34,10 +35,14 @@ def store(tmp_path: Path) -> Iterator[SqliteJobs]:
 
 
 def end_a_job(
-    store: SqliteJobs, url: str = "https://example.com/hook", *, good: bool = True
+    store: SqliteJobs,
+    url: str = "https://example.com/hook",
+    *,
+    good: bool = True,
+    caller: str = "ann",
 ) -> str:
     item = NewItem(name="a", url="https://example.com/a")
-    job, _ = store.add(NewJob(caller="ann", options="{}", items=[item], callback=url))
+    job, _ = store.add(NewJob(caller=caller, options="{}", items=[item], callback=url))
     (claim,) = store.claim(lease_s=60)
     done = Done(format="png") if good else Done(error={"code": "x", "message": "", "hint": ""})
     assert store.finish(claim, done)
@@ -49,7 +54,7 @@ def tell(store: SqliteJobs, monkeypatch: pytest.MonkeyPatch) -> Iterator[object]
     monkeypatch.setattr(module, "_POLL_S", 0.02)
     made: list[Webhooks] = []
 
-    def start(web: OneWeb | Fetcher, *, delays_s: tuple[float, ...] = (0.02, 0.02)) -> Webhooks:
+    def start(web: FakeWeb | Fetcher, *, delays_s: tuple[float, ...] = (0.02, 0.02)) -> Webhooks:
         hooks = Webhooks(
             store, web, lambda: SECRET, base="https://cutouts.example", delays_s=delays_s
         )
@@ -76,7 +81,7 @@ def verified(body: bytes, headers: dict[str, str], caller: str) -> dict[str, obj
 
 
 def test_a_callback_hears_signed_what_came_of_its_job(store: SqliteJobs, tell: object) -> None:
-    web = OneWeb()
+    web = FakeWeb()
     tell(web)  # type: ignore[operator]
     job = end_a_job(store)
     (url, body, headers) = until(lambda: web.posts)[0]
@@ -107,7 +112,7 @@ def test_callers_cannot_sign_for_each_other() -> None:
 
 
 def test_it_is_told_again_until_it_is_heard(store: SqliteJobs, tell: object) -> None:
-    web = OneWeb()
+    web = FakeWeb()
     web.answers = [500, FetchFailed("down")]
     tell(web)  # type: ignore[operator]
     end_a_job(store, good=False)
@@ -120,7 +125,7 @@ def test_it_is_told_again_until_it_is_heard(store: SqliteJobs, tell: object) -> 
 
 
 def test_it_is_given_up_after_the_last_try(store: SqliteJobs, tell: object) -> None:
-    web = OneWeb()
+    web = FakeWeb()
     web.answers = [503] * 10
     tell(web)  # type: ignore[operator]
     end_a_job(store)
@@ -134,7 +139,7 @@ def test_it_is_given_up_after_the_last_try(store: SqliteJobs, tell: object) -> N
 def test_who_does_not_want_to_hear_is_left_alone(
     answer: int | AddressRefused, store: SqliteJobs, tell: object
 ) -> None:
-    web = OneWeb()
+    web = FakeWeb()
     web.answers = [answer]
     tell(web)  # type: ignore[operator]
     end_a_job(store)
@@ -147,7 +152,7 @@ def test_the_next_process_goes_on_telling(store: SqliteJobs, tell: object) -> No
     end_a_job(store)
     (event,) = store.claim_events(lease_s=0.05)  # by a process that was killed then
     time.sleep(0.1)
-    web = OneWeb()
+    web = FakeWeb()
     tell(web)  # type: ignore[operator]
     until(lambda: web.posts)
     assert web.posts[0][2]["webhook-id"] == event.id
@@ -188,3 +193,26 @@ def test_delays_grow_and_are_bounded() -> None:
     delays = module.DELAYS_S
     assert list(delays) == sorted(delays)
     assert sum(delays) < 24 * 3600
+
+
+def test_a_caller_whose_callbacks_hang_does_not_keep_others_from_hearing(
+    store: SqliteJobs, tell: object
+) -> None:
+    let_go = threading.Event()
+
+    class Tarpit(FakeWeb):
+        def post(self, url: str, *rest: Any, **more: Any) -> int:
+            if "tarpit" in url:
+                let_go.wait(20)
+            return super().post(url, *rest, **more)
+
+    for _ in range(12):
+        end_a_job(store, "https://tarpit.example/", caller="eve")
+    end_a_job(store, "https://shop.example/")
+    web = Tarpit()
+    tell(web)  # type: ignore[operator]
+    try:
+        until(lambda: [url for url, _, _ in web.posts] == ["https://shop.example/"], seconds=3)
+    finally:
+        let_go.set()
+    until(lambda: len(web.posts) == 13)

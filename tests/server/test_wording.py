@@ -9,7 +9,8 @@ from cleancut.server.wording import placeless, public
     ("text", "shown"),
     [
         ("not in /root/.local/share/x.onnx (checked)", "not in (a file of the server) (checked)"),
-        ("--trimap /srv/spool/ab12: broken", "trimap (a file of the server): broken"),
+        ("--trimap /srv/spool/ab12: broken", "trimap: broken"),
+        ("--background C:\\a\\b.png: broken", "background: broken"),
         ("'C:\\Users\\me\\x.png' is broken", "'(a file of the server)' is broken"),
         ("~/x/y.png", "(a file of the server)"),
         ("see /v1/models or /docs", "see /v1/models or /docs"),

@@ -17,7 +17,7 @@ import httpx
 import pytest
 
 from tests.batch.pictures import picture
-from tests.soak.live import SOAK_S, Live, cut, free_port, gone, running
+from tests.server.process import SOAK_S, Running, cut, free_port, gone, running
 
 pytestmark = pytest.mark.slow
 
@@ -214,14 +214,14 @@ def _fill(path: Path) -> None:
             full.write(b"\0" * 4096)
 
 
-def _cut_or_none(live: Live, data: bytes) -> httpx.Response | None:
+def _cut_or_none(live: Running, data: bytes) -> httpx.Response | None:
     try:
         return cut(live, data)
     except httpx.HTTPError:
         return None
 
 
-def _cuts_until(live: Live, data: bytes, until: float) -> list[httpx.Response]:
+def _cuts_until(live: Running, data: bytes, until: float) -> list[httpx.Response]:
     answers = []
     while time.monotonic() < until:
         answers.append(cut(live, data))

@@ -11,7 +11,7 @@ import pytest
 
 from cleancut.bench.load import ask, multipart, press
 from tests.batch.pictures import picture
-from tests.soak.live import SOAK_S, running
+from tests.server.process import SOAK_S, running
 
 pytestmark = pytest.mark.slow
 

@@ -44,22 +44,11 @@ class RedisCache:
     """
 
     def __init__(self, url: str, *, max_entry_bytes: int = MAX_ENTRY_BYTES) -> None:
+        self.place = _shown(url, "--cache")
+        self._client: Any = connected(url, "--cache")
         with extra("redis"):
             import redis
-            from redis.backoff import NoBackoff
-            from redis.retry import Retry
-        self.place = _shown(url)
         self.max_entry_bytes = max_entry_bytes
-        try:
-            # No retries: the client's own wait for seconds.
-            self._client: Any = redis.Redis.from_url(
-                url,
-                socket_timeout=_SOCKET_S,
-                socket_connect_timeout=_SOCKET_S,
-                retry=Retry(NoBackoff(), 0),
-            )
-        except ValueError as error:
-            raise BadOption(f"--cache: {self.place} is no Redis address", hint=_HINT) from error
         self._breaker = Breaker()
         # A full server, or a replica, refuses to write and still answers.
         self._refusing = Breaker()
@@ -188,15 +177,32 @@ def _within(seconds: float, work: Callable[[], T]) -> T:
     return answer  # type: ignore[return-value]
 
 
-def _shown(url: str) -> str:
+def connected(url: str, flag: str, *, socket_s: float = _SOCKET_S, **more: Any) -> Any:
+    """A client of the Redis at ``url``, which ``flag`` named.
+
+    It tries nothing again: its own way waits for seconds, and what was sent twice could be done
+    twice. Raises ``BadOption``, ``MissingDependency``.
+    """
+    with extra("redis"):
+        import redis
+        from redis.backoff import NoBackoff
+        from redis.retry import Retry
+    limits = {"socket_timeout": socket_s, "socket_connect_timeout": socket_s}
+    try:
+        return redis.Redis.from_url(url, **limits, retry=Retry(NoBackoff(), 0), **more)
+    except ValueError as error:
+        raise BadOption(f"{flag}: {_shown(url, flag)} is no Redis address", hint=_HINT) from error
+
+
+def _shown(url: str, flag: str) -> str:
     """The address without user, password and parameters; raises ``BadOption``."""
     try:
         parts = urlsplit(url)
         host, port = parts.hostname or "", parts.port
     except ValueError as error:
-        raise BadOption("--cache: the Redis address is malformed", hint=_HINT) from error
+        raise BadOption(f"{flag}: the Redis address is malformed", hint=_HINT) from error
     if not host:
-        raise BadOption("--cache: the Redis address names no host", hint=_HINT)
+        raise BadOption(f"{flag}: the Redis address names no host", hint=_HINT)
     host = f"[{host}]" if ":" in host else host
     # A slash in a password would make the rest of it the path.
     path = parts.path if re.fullmatch(r"/\d{0,4}", parts.path) else ""

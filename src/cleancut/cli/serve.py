@@ -47,6 +47,8 @@ def _whole(text: str) -> int:
 def _size(text: str) -> int:
     from cleancut.cache.place import parse_size
 
+    if text.strip().isdecimal() and int(text) < 1024:  # meant as megabytes, and bytes else
+        raise BadOption("bytes", hint=f"with a unit, like {text.strip()}MB")
     return parse_size(text)
 
 
@@ -151,6 +153,8 @@ def run(args: argparse.Namespace) -> int:
     from cleancut.server.telemetry import set_up_logs
 
     check(settings.defaults)
+    for name in settings.models:
+        check(settings.defaults.with_(model=name, recipe=None))
     services = Services.open(settings)
     write_logs = set_up_logs(settings.log_format)
     try:

@@ -16,6 +16,9 @@ _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _LOSSLESS = frozenset({0xC3, 0xC7, 0xCB, 0xCF})
 _HUFFMAN = frozenset({0xC0, 0xC1, 0xC2})
 
+#: Encoders write some ten. Each scan, however few its bytes, is a walk over the whole picture.
+MAX_SCANS = 500
+
 TRUNCATED = "the file is truncated: part of the picture is missing"
 TRUNCATED_HINT = "copy or download it again"
 
@@ -26,6 +29,7 @@ class _Found:
 
     frame: tuple[int, int, int, int, int] | None = None  # marker, bits, height, width, channels
     frames: int = 0
+    scans: int = 0
     coded_bytes: int = 0
     exif: bytes | None = None
     dpi: tuple[float, float] | None = None
@@ -38,7 +42,7 @@ def read_header(data: bytes, max_megapixels: float) -> Header:
     """Header of the first picture in ``data``; of a multi-picture file (MPO) the main one.
 
     Raises ``UnreadableImage`` if its end marker is missing, which is so for every file that was
-    cut off, also if zeros follow, or if there is far too little data for its size;
+    cut off, also if zeros follow, if there is far too little data for its size, or too many scans;
     ``ImageTooLarge``; ``UnsupportedFormat`` for lossless or 12-bit JPEG.
     """
     found = _walk(data)
@@ -94,6 +98,11 @@ def _walk(data: bytes) -> _Found:
             _segment(found, marker, data[at + 4 : at + 2 + length])
             at += 2 + max(length, 2)
             if marker == 0xDA:
+                found.scans += 1
+                if found.scans > MAX_SCANS:
+                    raise UnreadableImage(
+                        f"the JPEG has more than {MAX_SCANS} scans", hint="save it again"
+                    )
                 if markers is None:
                     markers = _markers(data)
                 following = int(np.searchsorted(markers, at))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import lru_cache
 from typing import TYPE_CHECKING, Annotated, Any
 
 from fastapi import APIRouter, Depends
@@ -14,12 +15,12 @@ from cleancut.errors import CleancutError, KeyRefused, RateLimited
 from cleancut.options import parse_background
 from cleancut.server import openapi
 from cleancut.server.auth import caller_of
-from cleancut.server.body import in_thread
 from cleancut.server.docs_page import POLICY, page
 from cleancut.server.faults import PROBLEM_SCHEMA, statuses
 from cleancut.server.form import is_file, offered
 from cleancut.server.keys import Caller
 from cleancut.server.settings import Settings
+from cleancut.server.threads import in_thread
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -87,14 +88,25 @@ async def options(request: Request, caller: Annotated[Caller, Depends(caller_of)
 @router.get("/docs", include_in_schema=False)
 async def docs(request: Request) -> Response:
     """The schema as a page, without scripts."""
-    text = page(request.app.openapi())
+    text = await in_thread(_page, request.app)
     return Response(text, media_type="text/html", headers={"Content-Security-Policy": POLICY})
 
 
 @router.get("/openapi.json", include_in_schema=False)
 async def schema(request: Request) -> Response:
     """The schema itself."""
-    return Response(json.dumps(request.app.openapi()), media_type="application/json")
+    text = await in_thread(_schema_text, request.app)
+    return Response(text, media_type="application/json")
+
+
+@lru_cache(1)  # it takes tenths of a second to make
+def _page(app: FastAPI) -> str:
+    return page(app.openapi())
+
+
+@lru_cache(1)  # it takes tenths of a second to make
+def _schema_text(app: FastAPI) -> str:
+    return json.dumps(app.openapi())
 
 
 def schema_of(app: FastAPI) -> dict[str, Any]:

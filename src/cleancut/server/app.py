@@ -21,12 +21,11 @@ from cleancut.server import about, cutouts, faults, health, jobs_api, rembg, rem
 from cleancut.server.body import WHOLE_AT_ONCE
 from cleancut.server.guard import Guard
 from cleancut.server.telemetry import Telemetry
+from cleancut.server.threads import BRIEF, Threads
 
 if TYPE_CHECKING:
     from cleancut.server.services import Services
 
-#: Threads for what blocks: disks and stores. Fetching and cutting have their own.
-THREADS = 16
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 
 ABOUT = """\
@@ -42,7 +41,7 @@ def create_app(services: Services) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        anyio.to_thread.current_default_thread_limiter().total_tokens = THREADS
+        anyio.to_thread.current_default_thread_limiter().total_tokens = BRIEF
         app.state.whole_bodies = asyncio.Semaphore(WHOLE_AT_ONCE)
         await anyio.to_thread.run_sync(services.start)
         try:
@@ -67,6 +66,7 @@ def create_app(services: Services) -> FastAPI:
         ],
     )
     app.state.services = services
+    app.state.threads = Threads()
     app.state.refusals = {}
     app.include_router(cutouts.router)
     app.include_router(about.router)

@@ -13,22 +13,20 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 import anyio
-import anyio.to_thread
 
 from cleancut.errors import BadRequest, BodyTooLarge, Cancelled, UnsupportedFormat
 from cleancut.server import whole_body
 from cleancut.server.settings import MIB
 from cleancut.server.spool import Draft, remove
+from cleancut.server.threads import in_thread
 
 if TYPE_CHECKING:
     from starlette.requests import Request
 
     from cleancut.server.settings import Settings
-
-_T = TypeVar("_T")
 
 #: Fields and files of one request; the longest text field, bytes; the longest file name.
 MAX_FIELDS = 200
@@ -40,11 +38,6 @@ _LARGE_WHOLE = 2 * MIB
 WHOLE_AT_ONCE = 2
 #: What framing and text fields may add to the pictures of a request, bytes.
 SLACK = MIB
-
-
-async def in_thread(work: Callable[..., _T], *args: object) -> _T:
-    """``work(*args)`` in one of a bounded number of threads: whatever touches a disk."""
-    return await anyio.to_thread.run_sync(work, *args)
 
 
 @dataclass(slots=True, eq=False)
@@ -276,9 +269,9 @@ async def _chunks(request: Request, limit: int) -> AsyncIterator[bytes]:
     length = request.headers.get("content-length", "")
     if length.isdigit() and int(length) > limit:
         raise too_large(limit)
-    taken = 0
     from starlette.requests import ClientDisconnect
 
+    taken = 0
     try:
         async for chunk in request.stream():
             taken += len(chunk)

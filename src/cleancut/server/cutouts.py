@@ -5,7 +5,8 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -39,24 +40,30 @@ from cleancut.errors import (
 from cleancut.options import Options
 from cleancut.server import openapi
 from cleancut.server.auth import admitted
-from cleancut.server.body import Body, in_thread, receive
-from cleancut.server.cutting import cut, fetch, refuse_early
+from cleancut.server.body import Body, receive
+from cleancut.server.cutting import cut, fetched, refuse_early
 from cleancut.server.faults import statuses
-from cleancut.server.form import background_from, guidance_from, options_from, split
+from cleancut.server.form import (
+    GUIDE_FILES,
+    GUIDES,
+    background_from,
+    guidance_from,
+    options_from,
+    split,
+)
 from cleancut.server.keys import Caller
 from cleancut.server.order import Cut, Order
 from cleancut.server.services import Services
-from cleancut.server.spool import remove
+from cleancut.server.threads import in_thread
 from cleancut.server.wording import public
 
 router = APIRouter()
 
 #: Fields that are no options: where the picture is, and what is known about it.
 SOURCES = ("image", "image_b64", "image_url")
-OWN = frozenset(
-    {*SOURCES, "keep_points", "remove_points", "keep_box", "roi", "trimap", "mask", "scribbles"}
-    | {"background_image"}
-)
+#: What comes as a file; a URL and what is known in words come as text.
+FILES = ("image", "image_b64", "background_image", *GUIDE_FILES)
+OWN = frozenset({*SOURCES, *FILES, *GUIDES})
 MIME = {
     "png": "image/png",
     "webp": "image/webp",
@@ -124,13 +131,9 @@ async def cutouts(request: Request, caller: Annotated[Caller, Depends(admitted)]
             options = options.with_(background=str(background))
         body.fields = own
         guidance = guidance_from(body)
-        source, fetched = await _source(request, services, body)
-        try:
+        async with _source(request, services, body) as source:
             order = Order(source=source, options=options, guidance=guidance)
             done = await cut(request, services, caller, order)
-        finally:
-            if fetched:
-                await in_thread(remove, [source])
     return await _answer(request, done, options)
 
 
@@ -142,29 +145,30 @@ def _fields(request: Request, body: Body) -> dict[str, str]:
             raise BadRequest(f"{name[:60]}: given twice", hint="give it once")
         fields[name] = value
     fields |= body.fields
-    known = OWN | {"image_b64"}
     for name in body.files:
-        if name not in known:
+        if name not in FILES:
             raise BadRequest(
-                f"a file called {name[:60]!r} is not expected",
-                hint="files: image, background_image, trimap, mask, scribbles",
+                f"a file called {name[:60]!r} is not expected", hint=f"files: {', '.join(FILES)}"
             )
     return fields
 
 
-async def _source(request: Request, services: Services, body: Body) -> tuple[Path, bool]:
-    """The picture to cut, and whether it was fetched, so that it must be removed."""
+@asynccontextmanager
+async def _source(request: Request, services: Services, body: Body) -> AsyncIterator[Path]:
+    """The picture to cut."""
     image, encoded = body.one("image"), body.one("image_b64")
     url = body.fields.get("image_url", "")
+    if body.fields.get("image"):
+        raise BadRequest("image: text where a file is", hint="curl -F image=@photo.jpg, with an @")
     given = [name for name, there in zip(SOURCES, (image, encoded, url), strict=True) if there]
     if len(given) != 1:
         what = " and ".join(given) + " contradict each other" if given else "no picture was sent"
         raise BadRequest(what, hint="send one of: image (a file), image_b64, image_url")
-    if image is not None:
-        return image.path, False
-    if encoded is not None:
-        return encoded.path, False
-    return (await fetch(request, services, url)).path, True
+    if (upload := image or encoded) is not None:
+        yield upload.path
+        return
+    async with fetched(request, services, url) as path:
+        yield path
 
 
 def _wished(request: Request) -> str:

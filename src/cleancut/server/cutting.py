@@ -4,29 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Mapping
-from contextlib import suppress
+from collections.abc import AsyncIterator, Awaitable, Mapping
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-import anyio.to_thread
-from anyio import CapacityLimiter
+import anyio
 
 from cleancut.errors import Cancelled, CleancutError
 from cleancut.guidance import Guidance
-from cleancut.server.body import in_thread
 from cleancut.server.order import Cut, Order
+from cleancut.server.spool import remove
+from cleancut.server.threads import in_thread
 
 if TYPE_CHECKING:
     from starlette.requests import Request
 
-    from cleancut.server.fetch import Fetched
     from cleancut.server.keys import Caller
     from cleancut.server.services import Services
 
 _T = TypeVar("_T")
-
-#: URLs that are asked at the same time for clients who wait.
-FETCHES_AT_ONCE = 16
 
 
 async def cut(request: Request, services: Services, caller: Caller, order: Order) -> Cut:
@@ -89,22 +86,24 @@ async def while_wanted(request: Request, work: Awaitable[_T]) -> _T:
                 await task
 
 
-async def fetch(request: Request, services: Services, url: str) -> Fetched:
-    """The picture at ``url`` as a file in the spool, which the caller removes.
+@asynccontextmanager
+async def fetched(request: Request, services: Services, url: str) -> AsyncIterator[Path]:
+    """The picture at ``url`` as a file in the spool, until the block ends.
 
     Few are fetched at the same time. Raises ``AddressRefused``, ``FetchFailed``, ``BodyTooLarge``.
     """
-    state = request.app.state
-    limiter: CapacityLimiter | None = getattr(state, "fetching", None)
-    if limiter is None:
-        limiter = state.fetching = CapacityLimiter(FETCHES_AT_ONCE)
+    settings, threads = services.settings, request.app.state.threads
 
-    def work() -> Fetched:
-        return services.fetcher.get(
-            url, max_bytes=services.settings.max_body, folder=services.settings.spool
-        )
+    def work() -> Path:
+        found = services.fetcher.get(url, max_bytes=settings.max_body, folder=settings.spool)
+        return found.path
 
-    return await anyio.to_thread.run_sync(work, limiter=limiter)
+    path = await in_thread(work, limiter=threads.fetches)
+    try:
+        yield path
+    finally:
+        with anyio.CancelScope(shield=True):
+            await in_thread(remove, [path])
 
 
 class Told:
@@ -137,12 +136,7 @@ def _kept(services: Services, caller: Caller, order: Order) -> Cut | None:
         guidance=Guidance(**order.guidance) if order.guidance else None,
         options=order.options,
     )
-    if found is None:
-        return None
-    if order.target is None:
-        return Cut(data=found.data, facts=found.facts, cached=True)
-    order.target.write_bytes(found.data)
-    return Cut(data=b"", facts=found.facts, cached=True)
+    return None if found is None else Cut(data=found.data, facts=found.facts, cached=True)
 
 
 async def _hung_up(request: Request) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from cleancut.errors import BadOption, BadRequest, UnknownModel, WeightsError
 from cleancut.guidance import Guidance
-from cleancut.options import CHOICES, Options, parse_background
+from cleancut.options import Options, parse_background
 from cleancut.server.settings import OPERATOR_ONLY
 
 if TYPE_CHECKING:
@@ -47,12 +47,7 @@ def options_from(fields_: Mapping[str, str], settings: Settings) -> Options:
             raise BadOption(f"unknown option {name[:60]!r}", hint=f"known: {', '.join(CHOSEN)}")
         if text != "":
             values[name] = value_of(name, text)
-    background = parse_background(values.get("background"))
-    if background is not None and background.path is not None:
-        raise BadOption(
-            "background: this is neither a colour nor blur",
-            hint="like white, #81d4fa or blur:2%; send a picture as the file background_image",
-        )
+    _check_background(values.get("background"))
     if "model" in values:
         values["model"] = _offered(values["model"], settings)
         if values["model"] != settings.options.model:
@@ -89,7 +84,8 @@ def value_of(name: str, text: str) -> Any:
     if kind in NUMBERS:
         if not re.fullmatch(NUMBERS[kind], text):
             whole = "whole " if kind == "int" else ""
-            raise BadOption(f"{name}: {text[:60]!r} is not a {whole}number")
+            like = "12" if kind == "int" else "0.5"
+            raise BadOption(f"{name}: {text[:60]!r} is not a {whole}number", hint=f"like {like}")
         return int(text) if kind == "int" else float(text)
     return text
 
@@ -135,6 +131,22 @@ def split(names: Mapping[str, str], own: Collection[str]) -> tuple[dict[str, str
     )
 
 
+def _check_background(text: str | None) -> None:
+    """Raise ``BadOption`` unless ``text`` is a colour or blur: no client names a file here."""
+    try:
+        found = parse_background(text)
+        wrong = found is not None and found.path is not None
+    except BadOption:
+        if text is not None and text.strip().startswith("blur:"):
+            raise
+        wrong = True
+    if wrong:
+        raise BadOption(
+            "background: this is neither a colour nor blur",
+            hint="like white, #81d4fa or blur:2%; send a picture as the file background_image",
+        )
+
+
 def _check_there(options: Options) -> None:
     """Raise ``BadOption`` if the networks that a client asks for are not on this machine."""
     from cleancut.models.choose import check
@@ -169,4 +181,3 @@ def _offered(name: str, settings: Settings) -> str:
 
 
 _KNOBS = {field.name: field for field in fields(Options)}
-assert set(CHOICES) <= set(_KNOBS)

@@ -25,8 +25,9 @@ BODIES_AT_ONCE = 64
 #: A body must bring so many bytes in so many seconds, whatever its deadline.
 WINDOW_S = 10.0
 WINDOW_BYTES = 10 * 1024
-#: How long, and how much, a body is read on after it was refused.
+#: How long, and how much, a body is read on after it was refused; a silence ends it.
 DRAIN_S = 10.0
+DRAIN_SILENCE_S = 2.0
 DRAIN_BYTES = 64 * MIB
 
 #: Bytes of an answer that are handed on at once.
@@ -149,7 +150,7 @@ class _Body:
         until, taken = time.monotonic() + DRAIN_S, 0
         with suppress(TimeoutError, OSError):
             while taken <= DRAIN_BYTES and not self.complete:
-                wait = until - time.monotonic()
+                wait = min(DRAIN_SILENCE_S, until - time.monotonic())
                 message = await asyncio.wait_for(self._receive(), max(0.0, wait))
                 taken += len(message.get("body", b""))
                 self.complete = not message.get("more_body", False)

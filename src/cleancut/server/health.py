@@ -8,8 +8,8 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
-from cleancut.server.body import in_thread
 from cleancut.server.services import Services
+from cleancut.server.threads import in_thread
 
 router = APIRouter(tags=["health"])
 

@@ -8,14 +8,13 @@ from datetime import UTC, datetime
 from io import RawIOBase
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-import anyio.to_thread
+import anyio
 
 from cleancut.batch.names import fold
-from cleancut.server.body import in_thread
+from cleancut.server.threads import in_thread
 
 if TYPE_CHECKING:
     from cleancut.server.job_store import ItemRecord, JobRecord, JobStore
-
 
 _PIECE = 256 * 1024
 _PAGE = 100

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -98,17 +99,24 @@ def tell(db: sqlite3.Connection, job: str, kind: str, now: float) -> None:
     )
 
 
-def due_events(rows: Rows, *, lease_s: float, limit: int) -> list[Event]:
+#: For a time, and a JSON list of callers who are left out.
+_DUE = "due <= ? AND caller NOT IN (SELECT value FROM json_each(?))"
+
+
+def due_events(
+    rows: Rows, *, lease_s: float, limit: int, without: Collection[str] = ()
+) -> list[Event]:
     """Events to be told now; they are due again after ``lease_s``."""
     now = time.time()
+    due = (now, json.dumps(list(without)))
     with rows.using() as db:
-        if not db.execute("SELECT 1 FROM events WHERE due <= ? LIMIT 1", (now,)).fetchone():
+        if not db.execute(f"SELECT 1 FROM events WHERE {_DUE} LIMIT 1", due).fetchone():
             return []  # asking often must not write
     with rows.writing() as db:
         found = db.execute(
             "UPDATE events SET due = ?, attempts = attempts + 1 WHERE id IN (SELECT id FROM "
-            "events WHERE due <= ? ORDER BY due LIMIT ?) RETURNING *",
-            (now + lease_s, now, limit),
+            f"events WHERE {_DUE} ORDER BY due LIMIT ?) RETURNING *",
+            (now + lease_s, *due, limit),
         ).fetchall()
     return [Event(**{k: v for k, v in row.items() if k != "due"}) for row in found]
 

@@ -9,12 +9,15 @@ from __future__ import annotations
 
 import re
 import secrets
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, BinaryIO, Literal, Protocol
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal, Protocol
 
 from cleancut.errors import Busy, JobConflict, StorageFailed
+
+if TYPE_CHECKING:
+    from cleancut.server.settings import Settings
 
 JobStatus = Literal["queued", "running", "done", "failed", "cancelled", "expired"]
 ItemStatus = Literal["queued", "running", "done", "failed", "cancelled"]
@@ -233,8 +236,10 @@ class JobStore(Protocol):
         """What is kept."""
         ...
 
-    def claim_events(self, *, lease_s: float, limit: int = 1) -> list[Event]:
-        """Events whose turn it is to be told."""
+    def claim_events(
+        self, *, lease_s: float, limit: int = 1, without: Collection[str] = ()
+    ) -> list[Event]:
+        """Events whose turn it is to be told, but for those of the callers ``without``."""
         ...
 
     def settle_event(self, event: Event, again_s: float | None) -> None:
@@ -297,3 +302,21 @@ def no_room() -> StorageFailed:
         "there is no room for the pictures of this job",
         hint="remove finished jobs (DELETE /v1/jobs/ID), or send it again later",
     )
+
+
+def opened(settings: Settings) -> JobStore:
+    """The store that ``settings`` ask for. Raises ``StorageFailed``, ``BadOption``."""
+    if settings.redis:
+        from cleancut.server.redis_jobs import RedisJobs
+
+        return RedisJobs(settings.redis, keep_s=settings.keep_s, max_bytes=settings.job_storage)
+    from cleancut.server.sqlite_jobs import SqliteJobs
+
+    folder = settings.data / "jobs"
+    try:
+        return SqliteJobs(folder, keep_s=settings.keep_s, max_bytes=settings.job_storage)
+    except StorageFailed as error:  # told to the operator, who may know where it is
+        raise StorageFailed(
+            f"{folder}: {error.message}",
+            hint="check the disk; or move this folder away, and all jobs are forgotten",
+        ) from error

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import secrets
 import threading
 import time
 from concurrent.futures import CancelledError, Future
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
+from cleancut.backends.machine import cpu_limit
 from cleancut.errors import (
     Busy,
     Cancelled,
@@ -26,11 +26,11 @@ from cleancut.errors import (
 )
 from cleancut.options import Options
 from cleancut.server.faults import told
-from cleancut.server.job_place import opened
-from cleancut.server.job_store import Claim, Done, JobRecord, JobStore, NewJob
+from cleancut.server.job_store import Claim, Done, JobRecord, JobStore, NewJob, opened
 from cleancut.server.keys import ANONYMOUS, Caller, Keys, Limits
 from cleancut.server.links import Links, secret_from
-from cleancut.server.order import Cut, Order
+from cleancut.server.order import Cut, Order, Orders
+from cleancut.server.spool import remove
 from cleancut.server.webhooks import DELAYS_S, Webhooks
 
 if TYPE_CHECKING:
@@ -52,14 +52,6 @@ _EXPIRE_S = 30.0
 _PAUSE_S = 3.0
 #: The end of the server waits at most so long for the ends of the threads.
 _STOP_S = 3.0
-
-
-class Orders(Protocol):
-    """What is needed of a ``Pool``."""
-
-    def submit(self, order: Order) -> Future[Cut]:
-        """Queue one picture."""
-        ...
 
 
 class _Hold:
@@ -133,7 +125,7 @@ class Jobs:
         self._webhooks = Webhooks(
             self.store, self._fetcher, self.secret, base=base, delays_s=delays
         )
-        count = (settings.workers or _cores() + 1) + 1
+        count = (settings.workers or cpu_limit() + 1) + 1
         self._threads = [
             threading.Thread(target=self._work, name=f"cleancut-job-{n}", daemon=True)
             for n in range(count)
@@ -233,7 +225,7 @@ class Jobs:
             with self._lock:
                 if self._held.get(claim.key) is hold:
                     del self._held[claim.key]
-            _remove(target)
+            remove([target])
 
     def _done(self, hold: _Hold, target: Path) -> Done | None:
         """What comes of the item; None if it has to be given back."""
@@ -284,7 +276,7 @@ class Jobs:
             return Done(facts=dict(cut.facts), format=options.format or "png")
         finally:
             if picture.parent == spool:
-                _remove(picture)
+                remove([picture])
 
     def _fetched(self, hold: _Hold, url: str, spool: Path) -> Path:
         """The picture at ``url``; what may pass by itself is tried once more."""
@@ -371,15 +363,3 @@ class Jobs:
         if trouble is not None and self._trouble is None:
             _log.error("jobs wait: %s", trouble.message)
         self._trouble = trouble
-
-
-def _cores() -> int:
-    try:
-        return len(os.sched_getaffinity(0))
-    except AttributeError:  # not on every system
-        return os.cpu_count() or 1
-
-
-def _remove(path: Path) -> None:
-    with suppress(OSError):
-        path.unlink(missing_ok=True)

@@ -9,8 +9,6 @@ from typing import Annotated, Any, TypeVar
 from urllib.parse import quote, urlencode
 
 import anyio
-import anyio.to_thread
-from anyio import CapacityLimiter
 from fastapi import APIRouter, Depends, Query
 from fastapi import Path as PathParameter
 from starlette.requests import Request
@@ -53,6 +51,7 @@ from cleancut.server.job_views import (
 from cleancut.server.jobs import Jobs
 from cleancut.server.keys import Caller
 from cleancut.server.services import Services
+from cleancut.server.threads import in_thread
 from cleancut.server.webhooks import secret_for
 
 router = APIRouter(tags=["jobs"])
@@ -64,8 +63,6 @@ RETRY_S = 2
 #: A job is waited for at most so long, seconds, and looked at so often.
 MAX_WAIT_S = 30
 _LOOK_S = (0.05, 0.1, 0.2, 0.4, 0.7, 1.0)
-#: Threads that may wait for the store at the same time.
-_AT_ONCE = 8
 _FORM = "multipart/form-data"
 
 _REFUSALS = (KeyRefused, RateLimited, StorageFailed, CleancutError)
@@ -110,7 +107,8 @@ async def start(request: Request, caller: Annotated[Caller, Depends(admitted)]) 
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     async with AsyncExitStack() as stack:
         if kind == "application/json":
-            wanted = job_request.from_json(await job_request.read_json(request), settings)
+            text = await job_request.read_json(request)
+            wanted = await in_thread(job_request.from_json, text, settings)
         elif kind == _FORM:
             body = await stack.enter_async_context(
                 receive(
@@ -140,7 +138,7 @@ async def start(request: Request, caller: Annotated[Caller, Depends(admitted)]) 
 
         # A client that hangs up now finds the job in its list.
         with anyio.CancelScope(shield=True):
-            record, _ = await _asked(request, accept)
+            record, _ = await in_thread(accept, limiter=request.app.state.threads.jobs_accepted)
     shown = await _asked(request, lambda: _job(request, jobs, record, limit=100, offset=0))
     headers = {"Location": shown["link"], "Retry-After": str(RETRY_S)}
     return JSONResponse(shown, 202, headers=headers)
@@ -313,11 +311,7 @@ async def webhook_secret(request: Request, caller: Known) -> Response:
 
 async def _asked(request: Request, work: Callable[[], T]) -> T:
     """What ``work`` gives, in one of the few threads that wait for the store."""
-    state = request.app.state
-    limiter: CapacityLimiter | None = getattr(state, "asking_jobs", None)
-    if limiter is None:
-        limiter = state.asking_jobs = CapacityLimiter(_AT_ONCE)
-    return await anyio.to_thread.run_sync(work, limiter=limiter)
+    return await in_thread(work, limiter=request.app.state.threads.job_looks)
 
 
 async def _holder(

@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
@@ -88,7 +89,8 @@ class Listener:
         host, port = listening.getsockname()[:2]
         address = f"{self._scheme}://{f'[{host}]' if ':' in host else host}:{port}"
         if self._on_ready is not None:
-            threading.Thread(target=self._tell, args=(address,), daemon=True).start()
+            tell = partial(self._on_ready, address)
+            threading.Thread(target=self._when_ready, args=(tell,), daemon=True).start()
         try:
             self._server.run(sockets=[listening])
         except SystemExit as end:
@@ -103,12 +105,11 @@ class Listener:
         """What the first signal does, for servers that run in a thread."""
         self._server.handle_exit(signal.SIGTERM, None)
 
-    def _tell(self, address: str) -> None:
-        """Call ``on_ready`` once, when pictures can be sent."""
-        assert self._on_ready is not None
+    def _when_ready(self, tell: Callable[[], None]) -> None:
+        """Call ``tell`` once, when pictures can be sent."""
         while not self._services.ending:
             if self._server.started and self._services.pool.ready():
-                self._on_ready(address)
+                tell()
                 return
             time.sleep(0.01)
 

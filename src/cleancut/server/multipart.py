@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from cleancut.errors import BadRequest, BodyTooLarge
-from cleancut.server.body import MAX_FIELD, MAX_FIELDS, Limits, in_thread
+from cleancut.server.body import MAX_FIELD, MAX_FIELDS, Limits
 from cleancut.server.spool import Draft
+from cleancut.server.threads import in_thread
 
 if TYPE_CHECKING:
     from python_multipart.multipart import MultipartCallbacks

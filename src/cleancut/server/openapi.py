@@ -7,6 +7,7 @@ from typing import Any
 
 from cleancut.options import CHOICES, Options
 from cleancut.server.form import CHOSEN, GUIDE_FILES, GUIDES, NUMBERS
+from cleancut.server.wording import public
 
 _RANGES: dict[str, tuple[float, float]] = {
     "quality": (1, 100),
@@ -23,6 +24,17 @@ _GUIDE_HELP = {
     "mask": "a first matte in place of a network's",
     "scribbles": "green marks on what to keep, red ones on what to remove",
 }
+#: Help of options that clients say in other words than the command line.
+_HELP = {
+    "model": "one of /v1/models; auto takes the best that is there, by what the picture shows",
+    "precision": "arithmetic of the network; int8 where the operator made such a copy",
+    "binarise": "yes-or-no mask without specks, its contour smoothed (ppm of rembg's API)",
+    "alpha_matting": "solve again what lies between two levels of the matte and within so many "
+    "pixels of them, from the colours around it ('240,10,10', a with af, ab and ae of rembg's API)",
+    "background": "put the subject on a colour ('#fff', 'white', '#ffffff80') or blur[:radius] "
+    "('blur:20' in pixels, 'blur:2%' of the longer side); a picture is sent as background_image",
+    "format": "output format, png if none is given; zip holds color.jpg and alpha.png",
+}
 _YES_NO = ["true", "false", "1", "0", "yes", "no", "on", "off", ""]
 
 
@@ -37,7 +49,7 @@ def option_rows() -> list[dict[str, Any]]:
             "kind": _kind(field.name, field.default, str(field.type)),
             "default": None if field.default is MISSING else field.default,
             "section": field.metadata["section"],
-            "help": field.metadata["help"].replace("%%", "%"),
+            "help": _HELP.get(field.name) or public(field.metadata["help"]).replace("%%", "%"),
         }
         if field.name in CHOICES:
             row["choices"] = list(CHOICES[field.name])

@@ -1,12 +1,14 @@
-"""One picture to cut, as every door of the server orders it, and what comes back."""
+"""One picture to cut, as every door of the server orders it; what comes back, and who does it."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
+from cleancut.errors import Busy, CleancutError
 from cleancut.options import Options
 
 
@@ -38,3 +40,35 @@ class Cut:
     data: bytes
     facts: Mapping[str, Any]
     cached: bool = False
+
+
+class Orders(Protocol):
+    """What the routes need of a ``Pool``; tests have one of their own."""
+
+    def start(self) -> None:
+        """Begin to work."""
+        ...
+
+    def submit(self, order: Order) -> Future[Cut]:
+        """Queue one picture; raises ``Busy``."""
+        ...
+
+    def full(self) -> Busy | None:
+        """What ``submit`` would raise now."""
+        ...
+
+    def ready(self) -> bool:
+        """Whether pictures are being cut."""
+        ...
+
+    def trouble(self) -> CleancutError | None:
+        """Why they are not, if that will not mend itself."""
+        ...
+
+    def state(self) -> Any:
+        """A ``PoolState``."""
+        ...
+
+    def stop(self, grace_s: float) -> None:
+        """Finish what was accepted, end."""
+        ...

@@ -22,7 +22,14 @@ from cleancut.batch.job import Finished, Job, Notice
 from cleancut.batch.local import LocalRunner
 from cleancut.batch.process import COMMAND
 from cleancut.batch.worker import WorkerConfig
-from cleancut.errors import Busy, Cancelled, CleancutError, StorageFailed
+from cleancut.errors import (
+    BackendUnavailable,
+    Busy,
+    Cancelled,
+    CleancutError,
+    SetupError,
+    StorageFailed,
+)
 from cleancut.models.shelf import LoadedModel
 from cleancut.server.answer import answer, remove_spooled
 from cleancut.server.line import Line, Ticket, Work
@@ -334,7 +341,7 @@ class Pool:
                 self._runner = self._new_runner()
             self._changed.notify_all()
         if not self._ended:
-            _log.error("no picture can be cut: %s", trouble.code)
+            _log.error("no picture can be cut: [%s] %s; %s", trouble.code, trouble, trouble.hint)
         for ticket in failed:
             if ticket.begin():
                 ticket.set_exception(_again(trouble))
@@ -349,5 +356,9 @@ def _cancel(tickets: list[Ticket]) -> None:
 
 
 def _again(error: CleancutError) -> CleancutError:
-    """The same error for one more future: each has a traceback of its own."""
-    return type(error)(error.message, hint=error.hint)
+    """The same error for one more future: each has a traceback of its own.
+
+    A backend that cannot be had is the operator's: no request chose it.
+    """
+    kind = SetupError if isinstance(error, BackendUnavailable) else type(error)
+    return kind(error.message, hint=error.hint)

@@ -223,14 +223,25 @@ function ops.expire(keep, row)
   return #due
 end
 
-function ops.events(lease, limit)
-  local found = {}
-  for _, event in ipairs(redis.call('ZRANGEBYSCORE', p .. 'events', '-inf', now, 'LIMIT', 0, limit)) do
-    redis.call('ZADD', p .. 'events', now + tonumber(lease), event)
-    redis.call('HINCRBY', p .. 'event:' .. event, 'attempts', 1)
-    found[#found + 1] = redis.call('HGETALL', p .. 'event:' .. event)
+-- lease, most events, then callers whose events are left for later
+function ops.events(lease, limit, ...)
+  local without, found, at = {}, {}, 0
+  for _, caller in ipairs({...}) do without[caller] = true end
+  while true do
+    local page = redis.call('ZRANGEBYSCORE', p .. 'events', '-inf', now, 'LIMIT', at, 100)
+    for _, event in ipairs(page) do
+      if #found >= tonumber(limit) then return found end
+      local key = p .. 'event:' .. event
+      if without[redis.call('HGET', key, 'caller')] then
+        at = at + 1
+      else
+        redis.call('ZADD', p .. 'events', now + tonumber(lease), event)
+        redis.call('HINCRBY', key, 'attempts', 1)
+        found[#found + 1] = redis.call('HGETALL', key)
+      end
+    end
+    if #page < 100 then return found end
   end
-  return found
 end
 
 function ops.settle(event, again)

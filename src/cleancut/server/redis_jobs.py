@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from io import BufferedReader, RawIOBase
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
-from cleancut.errors import BadOption, Busy, ImageTooLarge, StorageFailed
+from cleancut.cache.redis import connected
+from cleancut.errors import Busy, ImageTooLarge, StorageFailed
 from cleancut.extras import extra
 from cleancut.server.job_store import (
     MAX_WAITING,
@@ -53,26 +54,12 @@ class RedisJobs:
     """
 
     def __init__(self, url: str, *, keep_s: float, max_bytes: int) -> None:
+        self._client: Any = connected(url, "--redis", socket_s=_SOCKET_S, health_check_interval=15)
         with extra("redis"):
             import redis
-            from redis.backoff import NoBackoff
-            from redis.retry import Retry
         self._keep_s = keep_s
         self._max_bytes = max_bytes
         self._errors: type[Exception] = redis.RedisError
-        try:
-            # A call that was sent twice could be done twice: whoever asks decides.
-            self._client: Any = redis.Redis.from_url(
-                url,
-                socket_timeout=_SOCKET_S,
-                socket_connect_timeout=_SOCKET_S,
-                retry=Retry(NoBackoff(), 0),
-                health_check_interval=15,
-            )
-        except ValueError as error:
-            raise BadOption(
-                "--redis: this is no Redis address", hint="like redis://host:6379/0"
-            ) from error
         self._script: Callable[..., Any] = self._client.register_script(_SCRIPT.read_text("utf-8"))
 
     def add(self, job: NewJob) -> tuple[JobRecord, bool]:
@@ -246,10 +233,12 @@ class RedisJobs:
             waiting, running, used = pipe.execute()
         return Usage(int(waiting) + int(running), int(used or 0))
 
-    def claim_events(self, *, lease_s: float, limit: int = 1) -> list[Event]:
+    def claim_events(
+        self, *, lease_s: float, limit: int = 1, without: Collection[str] = ()
+    ) -> list[Event]:
         """See ``JobStore``."""
         with self._asking():
-            found = self._do("events", lease_s, limit)
+            found = self._do("events", lease_s, limit, *without)
         return [_event(dict(zip(raw[::2], raw[1::2], strict=True))) for raw in found if raw]
 
     def settle_event(self, event: Event, again_s: float | None) -> None:

@@ -9,10 +9,10 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import anyio
 from fastapi import APIRouter
 from fastapi.encoders import jsonable_encoder
 from pydantic import BaseModel, Field, ValidationError
@@ -38,13 +38,13 @@ from cleancut.rembg.session_factory import (
 )
 from cleancut.rembg.sessions import sessions_names
 from cleancut.server.auth import admitted
-from cleancut.server.body import Body, in_thread, receive
-from cleancut.server.cutting import cut, fetch, refuse_early
+from cleancut.server.body import Body, receive
+from cleancut.server.cutting import cut, fetched, refuse_early
 from cleancut.server.faults import headers_of, status_of, told
 from cleancut.server.form import options_from
 from cleancut.server.order import Order
 from cleancut.server.rembg_schema import GET, POST
-from cleancut.server.spool import remove
+from cleancut.server.threads import in_thread
 
 if TYPE_CHECKING:
     from cleancut.server.services import Services
@@ -127,15 +127,12 @@ async def from_url(request: Request) -> Response:
     if not url:
         raise _missing("query", "url")
     options = await in_thread(options_for, wanted, services.settings)
-    try:
-        fetched = await fetch(request, services, url)
-    except CleancutError as error:
-        raise _as_rembg(error) from error
-    try:
-        return await _cut(request, services, fetched.path, options)
-    finally:
-        with anyio.CancelScope(shield=True):
-            await in_thread(remove, [fetched.path])
+    async with AsyncExitStack() as stack:
+        try:
+            source = await stack.enter_async_context(fetched(request, services, url))
+        except CleancutError as error:
+            raise _as_rembg(error) from error
+        return await _cut(request, services, source, options)
 
 
 @router.post(PATH, **POST)

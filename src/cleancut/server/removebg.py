@@ -6,19 +6,18 @@ import base64
 import math
 import time
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import anyio
 from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from cleancut.errors import BodyTooLarge, CleancutError
 from cleancut.server.auth import admitted, caller_of
-from cleancut.server.body import Body, in_thread, receive
-from cleancut.server.cutting import cut, fetch, refuse_early
+from cleancut.server.body import Body, receive
+from cleancut.server.cutting import cut, fetched, refuse_early
 from cleancut.server.glance import size_of
 from cleancut.server.improve import keep_for_review
 from cleancut.server.order import Order
@@ -26,7 +25,7 @@ from cleancut.server.removebg_faults import Refused, refusal
 from cleancut.server.removebg_form import SIZES, Form, read_form
 from cleancut.server.removebg_schema import ACCOUNT, IMPROVE, REMOVEBG
 from cleancut.server.settings import MIB
-from cleancut.server.spool import remove
+from cleancut.server.threads import in_thread
 
 if TYPE_CHECKING:
     from cleancut.server.keys import Caller
@@ -152,19 +151,16 @@ async def _picture(
     if not url:
         yield uploads[0].path if uploads else None
         return
-    try:
-        fetched = await fetch(request, services, url)
-    except BodyTooLarge as error:
-        limit = services.settings.max_body / MIB
-        code = "failed_bg_download" if background else "file_too_large"
-        raise Refused(code, f"File exceeds limit of {limit:.4g}MB") from error
-    except CleancutError as error:
-        raise refusal(error, background=background) from error
-    try:
-        yield fetched.path
-    finally:
-        with anyio.CancelScope(shield=True):
-            await in_thread(remove, [fetched.path])
+    async with AsyncExitStack() as stack:
+        try:
+            path = await stack.enter_async_context(fetched(request, services, url))
+        except BodyTooLarge as error:
+            limit = services.settings.max_body / MIB
+            code = "failed_bg_download" if background else "file_too_large"
+            raise Refused(code, f"File exceeds limit of {limit:.4g}MB") from error
+        except CleancutError as error:
+            raise refusal(error, background=background) from error
+        yield path
 
 
 def _several_backgrounds() -> Refused:

@@ -6,10 +6,10 @@ import shutil
 import threading
 import time
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, Any, NoReturn, Protocol
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from cleancut.engine import Engine
-from cleancut.errors import CleancutError, SetupError, StorageFailed
+from cleancut.errors import SetupError, StorageFailed
 from cleancut.server import spool
 from cleancut.server.auth import is_loopback
 from cleancut.server.keys import Keys
@@ -18,55 +18,21 @@ from cleancut.server.telemetry import Metrics
 from cleancut.weights.lock import held
 
 if TYPE_CHECKING:
-    from concurrent.futures import Future
-
     from cleancut.cache.entry import Cache
-    from cleancut.errors import Busy
     from cleancut.server.fetch import Fetcher
     from cleancut.server.jobs import Jobs
-    from cleancut.server.order import Cut, Order
+    from cleancut.server.order import Orders
     from cleancut.server.settings import Settings
 
 #: Below this the server says that it is not ready, bytes.
 LEAST_ROOM = 256 << 20
 
 
-class Orders(Protocol):
-    """What the routes need of a ``Pool``; tests have one of their own."""
-
-    def start(self) -> None:
-        """Begin to work."""
-        ...
-
-    def submit(self, order: Order) -> Future[Cut]:
-        """Queue one picture; raises ``Busy``."""
-        ...
-
-    def full(self) -> Busy | None:
-        """What ``submit`` would raise now."""
-        ...
-
-    def ready(self) -> bool:
-        """Whether pictures are being cut."""
-        ...
-
-    def trouble(self) -> CleancutError | None:
-        """Why they are not, if that will not mend itself."""
-        ...
-
-    def state(self) -> Any:
-        """A ``PoolState``."""
-        ...
-
-    def stop(self, grace_s: float) -> None:
-        """Finish what was accepted, end."""
-        ...
-
-
 class Services:
     """The parts of one server, shared by all its routes through ``app.state.services``.
 
-    ``engine`` only looks into the cache; pictures are cut by ``pool``, in another process.
+    ``engine`` only looks into the cache; pictures are cut by ``pool``, in another process. ``jobs``
+    may be left out.
     """
 
     def __init__(
@@ -79,7 +45,7 @@ class Services:
         keys: Keys,
         quota: Quota,
         metrics: Metrics,
-        fetcher: Fetcher | None = None,
+        fetcher: Fetcher,
         jobs: Jobs | None = None,
     ) -> None:
         self.settings = settings
@@ -89,7 +55,7 @@ class Services:
         self.keys = keys
         self.quota = quota
         self.metrics = metrics
-        self._fetcher = fetcher
+        self.fetcher = fetcher
         self._jobs = jobs
         #: True once the server was told to end: what was accepted is finished, nothing is begun.
         self.ending = False
@@ -98,15 +64,10 @@ class Services:
         self._running = False
 
     @property
-    def fetcher(self) -> Fetcher:
-        """Fetches what clients name by URL."""
-        assert self._fetcher is not None
-        return self._fetcher
-
-    @property
     def jobs(self) -> Jobs:
-        """Does work that nobody waits for."""
-        assert self._jobs is not None
+        """Does work that nobody waits for. Raises ``SetupError`` on a server that has none."""
+        if self._jobs is None:
+            raise SetupError("this server takes no jobs", hint="send one picture at a time")
         return self._jobs
 
     @classmethod
@@ -126,6 +87,7 @@ class Services:
         with closing:
             closing.enter_context(taken(settings))
             keys = Keys.of(settings)
+            keys.listed()  # a keys file that is missing or damaged ends the start
             refuse_open_door(settings, keys)
             spool.empty(settings.spool)
             cache = open_cache(settings.cache, max_bytes=settings.cache_bytes or DEFAULT_MAX_BYTES)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from ipaddress import ip_network
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from cleancut.errors import BadOption
 from cleancut.options import Options
@@ -83,6 +85,7 @@ class Settings:
                 raise BadOption(f"{_flag(name)}: {getattr(self, name):g} is not enough")
         if not 0 <= self.port <= 65535:
             raise BadOption(f"--port: {self.port} is not a port", hint="0 to 65535")
+        _check_places(self)
 
     @property
     def spool(self) -> Path:
@@ -100,6 +103,27 @@ class Settings:
     def names(cls) -> tuple[str, ...]:
         """All settings by name."""
         return tuple(field.name for field in fields(cls))
+
+
+def _check_places(settings: Settings) -> None:
+    """Raise ``BadOption`` for an address that could never be the one of a proxy or a page."""
+    for text, flag, like in (
+        *((origin, "--cors", "https://shop.example") for origin in settings.cors if origin != "*"),
+        (settings.public_url or "http://-", "--public-url", "https://cut.example"),
+    ):
+        parts = urlsplit(text)
+        tail = parts.query or parts.fragment or (parts.path if flag == "--cors" else "")
+        if parts.scheme not in ("http", "https") or not parts.hostname or tail:
+            raise BadOption(f"{flag}: {text[:60]!r} is not understood", hint=f"like {like}")
+    for text in settings.trust_proxy:
+        try:
+            ip_network(text, strict=False)
+        except ValueError:
+            if text != "*":
+                raise BadOption(
+                    f"--trust-proxy: {text[:60]!r} is no address",
+                    hint="like 127.0.0.1 or 10.0.0.0/8",
+                ) from None
 
 
 def variable(name: str) -> str:

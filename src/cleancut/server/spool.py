@@ -43,7 +43,8 @@ class Draft:
         try:
             if self._file is None:
                 self._file = self.path.open("xb", buffering=0)
-            self._file.write(self._pending)
+            if self._file.write(self._pending) != len(self._pending):
+                raise OSError(errno.ENOSPC, "only a part was written")
         except OSError as error:
             self.abandon()
             raise _no_room(error) from error

@@ -11,7 +11,7 @@ import json
 import secrets
 import sqlite3
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -242,9 +242,11 @@ class SqliteJobs:
             ).fetchone()
         return Usage(**row)
 
-    def claim_events(self, *, lease_s: float, limit: int = 1) -> list[Event]:
+    def claim_events(
+        self, *, lease_s: float, limit: int = 1, without: Collection[str] = ()
+    ) -> list[Event]:
         """See ``JobStore``."""
-        return due_events(self._rows, lease_s=lease_s, limit=limit)
+        return due_events(self._rows, lease_s=lease_s, limit=limit, without=without)
 
     def settle_event(self, event: Event, again_s: float | None) -> None:
         """See ``JobStore``."""

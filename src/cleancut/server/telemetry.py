@@ -211,6 +211,8 @@ class Telemetry:
         caller = state.get("caller")
         if caller is not None:
             fields["caller"] = caller.id
+            if caller.name != caller.id:
+                fields["key"] = caller.name
         if error := state.get("error"):
             fields["error"] = error
         if reason := state.get("reason"):
@@ -252,10 +254,12 @@ def door_of(scope: Scope) -> str:
 DOORS = (
     ("/v1/cutouts", "cutouts"),
     ("/v1/jobs", "jobs"),
+    ("/v1/webhook-secret", "jobs"),
     ("/v1/models", "about"),
     ("/v1/options", "about"),
     ("/v1.0", "removebg"),
     ("/api/removebg", "removebg"),
+    ("/api/account", "removebg"),
     ("/api", "rembg"),
     ("/healthz", "health"),
     ("/readyz", "health"),

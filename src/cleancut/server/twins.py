@@ -9,10 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from cleancut.options import parse_background
+from cleancut.server.form import GUIDE_FILES
 from cleancut.server.order import Order
-
-#: Fields of ``Guidance`` that are pictures, by path.
-COMPANIONS = ("trimap", "mask", "scribbles")
 
 
 def twin_key(order: Order) -> str | None:
@@ -25,7 +23,7 @@ def twin_key(order: Order) -> str | None:
             "source": _digest(order.source),
             "options": asdict(order.options),
             "guidance": {
-                name: _digest(Path(value)) if name in COMPANIONS else value
+                name: _digest(Path(value)) if name in GUIDE_FILES else value
                 for name, value in order.guidance.items()
             },
         }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing, suppress
@@ -9,7 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from cleancut.errors import BadOption, SetupError, StorageFailed
+from cleancut.cache.redis import connected
+from cleancut.errors import SetupError, StorageFailed
 from cleancut.extras import extra
 from cleancut.server.rates import Rate
 
@@ -72,6 +74,8 @@ class SqliteUsage:
     def __init__(self, path: Path) -> None:
         try:
             path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            # SQLite would make it readable for everyone; its companions take over the permissions.
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
             self._db = sqlite3.connect(
                 path, timeout=1.0, isolation_level=None, check_same_thread=False
             )
@@ -165,7 +169,6 @@ def _failed(error: sqlite3.Error) -> StorageFailed:
 _PREFIX = "cleancut:usage:"
 #: Redis drops what is older than two months and a bit.
 _KEEP_S = 70 * 86400
-_SOCKET_S = 0.8
 
 _REDIS_ADD = """
 if not redis.call('SET', KEYS[1], '1', 'NX', 'EX', 86400) then return 0 end
@@ -197,21 +200,9 @@ class RedisUsage:
     """
 
     def __init__(self, url: str) -> None:
+        self._client: Any = connected(url, "--redis")
         with extra("redis"):
             import redis
-            from redis.backoff import NoBackoff
-            from redis.retry import Retry
-        try:
-            self._client: Any = redis.Redis.from_url(
-                url,
-                socket_timeout=_SOCKET_S,
-                socket_connect_timeout=_SOCKET_S,
-                retry=Retry(NoBackoff(), 0),
-            )
-        except ValueError as error:
-            raise BadOption("--redis is no Redis address", hint="like redis://host:6379/0") from (
-                error
-            )
         self._add = self._client.register_script(_REDIS_ADD)
         self._take = self._client.register_script(_REDIS_TAKE)
         self._errors = (redis.RedisError, OSError)

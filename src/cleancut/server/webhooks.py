@@ -15,6 +15,7 @@ import logging
 import random
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any, Protocol
@@ -29,8 +30,9 @@ _log = logging.getLogger(__name__)
 DELAYS_S: tuple[float, ...] = (5, 30, 120, 600, 3600, 10_800, 36_000)
 #: A callback that has not answered by then has not heard it.
 TIMEOUT_S = 10.0
-#: Callbacks that are told at the same time.
-_AT_ONCE = 4
+#: Callbacks that are told at the same time, and those of one caller: if all of its hang, the others
+#: are told all the same.
+_AT_ONCE, _AT_ONCE_OF_ONE = 8, 4
 _LEASE_S = 60.0
 _POLL_S = 2.0
 _GONE = 410
@@ -101,6 +103,8 @@ class Webhooks:
         self._base = base
         self._delays_s = delays_s
         self._asking = threading.Lock()
+        self._counting = threading.Lock()
+        self._telling: Counter[str] = Counter()
         self._woken = threading.Event()
         self._stopping = threading.Event()
         self._threads = [
@@ -127,7 +131,10 @@ class Webhooks:
             try:
                 event = self._next()
                 if event is not None:
-                    self._tell(event)
+                    try:
+                        self._tell(event)
+                    finally:
+                        self._told(event)
             except StorageFailed:
                 self._stopping.wait(_POLL_S)
             except Exception:
@@ -139,11 +146,23 @@ class Webhooks:
             if self._stopping.is_set():
                 return None
             self._woken.clear()
-            found = self._store.claim_events(lease_s=_LEASE_S)
+            with self._counting:
+                full = [who for who, n in self._telling.items() if n >= _AT_ONCE_OF_ONE]
+            found = self._store.claim_events(lease_s=_LEASE_S, without=full)
             if not found:
                 self._woken.wait(_POLL_S)
                 return None
+            with self._counting:
+                self._telling[found[0].caller] += 1
             return found[0]
+
+    def _told(self, event: Event) -> None:
+        with self._counting:
+            self._telling[event.caller] -= 1
+            full = self._telling[event.caller] == _AT_ONCE_OF_ONE - 1
+            self._telling = +self._telling  # without those of whom nothing is told
+        if full:
+            self.wake()  # more of them may be due
 
     def _tell(self, event: Event) -> None:
         secret = self._secret()

@@ -12,13 +12,22 @@ from cleancut.errors import BadRequest
 
 _JSON_HINT = 'like {"image_url": "https://example.com/cat.jpg", "crop": true}'
 _MOST_PAIRS = 1000
+#: Where every picture format has control characters, and no form has.
+_MAGIC = 16
+#: Values of a JSON document, told by its commas and brackets, also those in texts.
+_MOST_VALUES = 50_000
+#: Escapes are read in pieces of so many bytes: each is an object until its piece is done.
+_PIECE = 16 * 1024
 
 
 def from_json(data: bytes) -> list[tuple[str, str]]:
     """The members of a JSON object of texts, numbers, true, false and null (left out).
 
-    Raises ``BadRequest``.
+    Raises ``BadRequest``, also for more values than any request has: built, they would fill the
+    memory.
     """
+    if sum(data.count(sign) for sign in b",[{") > _MOST_VALUES:
+        raise BadRequest(f"more than {_MOST_VALUES} values in the JSON", hint=_JSON_HINT)
     try:
         found = json.loads(
             data.decode("utf-8"), object_pairs_hook=list, parse_constant=_no_constant
@@ -32,6 +41,12 @@ def from_json(data: bytes) -> list[tuple[str, str]]:
 
 def from_urlencoded(data: bytes) -> list[tuple[str, str]]:
     """The fields of an urlencoded form, in order. Raises ``BadRequest``."""
+    if any(byte < 0x20 and byte not in b"\t\r\n" for byte in data[:_MAGIC]):
+        raise BadRequest(
+            "the body is a file, but is said to be a form",
+            hint="send the picture as a file of a form (curl -F), or to /v1/cutouts "
+            "with its Content-Type, like image/jpeg",
+        )
     if data.count(b"&") > _MOST_PAIRS:
         raise BadRequest(f"more than {_MOST_PAIRS} fields", hint="send fewer")
     pairs = []
@@ -67,8 +82,15 @@ def _base64_hint(name: str) -> str:
 
 
 def _unquoted(text: bytes) -> str:
+    plain, at = bytearray(), 0
+    while at < len(text):
+        end = at + _PIECE
+        escape = text.rfind(b"%", end - 2, end)  # one that the end would cut in two
+        end = end if escape < 0 else escape + 3
+        plain += unquote_to_bytes(text[at:end].replace(b"+", b" "))
+        at = end
     try:
-        return unquote_to_bytes(text.replace(b"+", b" ")).decode("utf-8")
+        return plain.decode("utf-8")
     except UnicodeDecodeError as error:
         raise BadRequest("the form is not in UTF-8", hint="encode it as UTF-8") from error
 

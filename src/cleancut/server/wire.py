@@ -62,9 +62,8 @@ class Wire(io.RawIOBase):
         self._left -= count
         return count
 
-    def makefile(self, mode: str = "rb") -> io.BufferedReader:
+    def makefile(self, mode: str = "rb") -> io.BufferedReader:  # noqa: ARG002 - it is always "rb"
         """What ``http.client`` asks a socket for."""
-        assert mode == "rb"
         return io.BufferedReader(self, 1 << 13)
 
 

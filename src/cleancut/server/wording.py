@@ -14,6 +14,8 @@ _PATH = re.compile(
     r"(?<![\w:/.%-])(?!/(?:v1|api)\b)(?:~?(?:/[^\s/'\"();,:]+){2,}/?|[A-Za-z]:\\[^\s'\"();,]+)",
     re.ASCII,
 )
+#: What is wrong with a picture beside the main one: it was sent, so its place means nothing.
+_NAMED = re.compile(rf"(?<![\w-])(--[a-z][a-z-]+) (?:{_PATH.pattern})(?=:)", re.ASCII)
 
 
 @cache
@@ -25,7 +27,7 @@ def _spellings() -> dict[str, str]:
 
 def placeless(text: str) -> str:
     """``text`` without paths of the server's."""
-    return _PATH.sub("(a file of the server)", text)
+    return _PATH.sub("(a file of the server)", _NAMED.sub(r"\1", text))
 
 
 def public(text: str) -> str:

@@ -13,7 +13,7 @@ import pytest
 from tests.server.fuzz.conftest import SECONDS, SEED, Target
 from tests.server.fuzz.malformed import photo
 
-#: The server cuts off a head after 1 s and a body after 3 s; the rest is for a busy machine.
+#: The server cuts off a head after 1 s and a body after 2 s; the rest is for a busy machine.
 PATIENCE_S = 15
 HOST = b"Host: 127.0.0.1\r\n"
 POST = b"POST /v1/cutouts HTTP/1.1\r\n" + HOST + b"Content-Type: image/png\r\n"
@@ -102,7 +102,7 @@ def told(port: int, data: bytes, *, pieces: int = 1) -> bytes:
                 assert time.monotonic() < until, "it never stops talking"
                 if len(heard) > 10_000_000:
                     break
-                connection.settimeout(2.0)
+                connection.settimeout(1.0)
         except TimeoutError:
             assert heard or time.monotonic() < until, "it says nothing and does not hang up"
         except OSError:

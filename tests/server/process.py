@@ -1,4 +1,4 @@
-"""A real server process for tests that hurt it."""
+"""A real server process, for tests that hurt or kill it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _READY_S = 60.0
 
 
 @dataclass
-class Live:
+class Running:
     """``cleancut serve`` on one port with one data folder, which can be ended and begun again."""
 
     data: Path
@@ -101,19 +101,26 @@ class Live:
 
 
 @contextmanager
-def running(data: Path, *words: str, log: Path = Path()) -> Iterator[Live]:
+def running(data: Path, *words: str, log: Path = Path()) -> Iterator[Running]:
     """A server that is ready; ended at the end, whatever happens."""
-    live = Live(data, words, log=log)
-    live.start()
+    server = Running(data, words, log=log)
+    with ended(server):
+        server.start()
+        yield server
+
+
+@contextmanager
+def ended(server: Running) -> Iterator[None]:
+    """No process of ``server`` is left behind."""
     try:
-        yield live
+        yield
     finally:
-        if live.process is not None and live.process.poll() is None:
-            live.process.kill()
-            live.process.wait()
+        if server.process is not None and server.process.poll() is None:
+            server.process.kill()
+            server.process.wait()
 
 
-def cut(live: Live, data: bytes, timeout: float = 60) -> httpx.Response:
+def cut(live: Running, data: bytes, timeout: float = 60) -> httpx.Response:
     """One picture through our own door."""
     return httpx.post(f"{live.url}/v1/cutouts", files={"image": ("a.png", data)}, timeout=timeout)
 
@@ -139,7 +146,7 @@ def free_port() -> int:
         return port
 
 
-def log_records(live: Live) -> list[dict[str, object]]:
+def log_records(live: Running) -> list[dict[str, object]]:
     """The lines of the log that are JSON."""
     found = []
     for line in live.log.read_text("utf-8", "replace").splitlines():
