@@ -100,7 +100,7 @@ class UnsupportedFormat(InputError):
 
 
 class ImageTooLarge(InputError):
-    """More pixels than ``max_megapixels`` allows; found before decoding."""
+    """More pixels than ``max_megapixels`` allows; found before they are made."""
 
     code = "image-too-large"
 
