@@ -116,6 +116,23 @@ def test_ready_says_why_it_is_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         assert ask.get("/healthz").status_code == 200
 
 
+def test_a_store_that_is_away_makes_nobody_unready(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from cleancut.errors import StorageFailed
+    from cleancut.server.quota import Quota
+
+    gone = StorageFailed("no answer from redis://secret")
+    with client(tmp_path, FakePool()) as ask:
+        monkeypatch.setattr(Quota, "trouble", lambda quota: gone)
+        answer = ask.get("/readyz")
+        assert answer.status_code == 200
+        assert answer.json() == {
+            "status": "ready",
+            "degraded": ["storage-failed: usage cannot be written down"],
+        }
+
+
 def test_queue_time_is_what_no_stage_explains() -> None:
     from cleancut.server.cutting import Told
 

@@ -51,7 +51,8 @@ class WorkerConfig:
     written below ``review``. ``megapixels`` may be in flight together, None: what memory allows.
     ``memory`` is what the whole process may take, in bytes: models come and go below their share of
     it, pictures wait for theirs, and what would go beyond fails. None for the batch's way, a few
-    models and as many pictures as free memory allows.
+    models and as many pictures as free memory allows. With ``whole_panel`` every network that may
+    be asked is loaded before the first picture, and not when it is first asked.
     """
 
     options: str = "{}"
@@ -63,6 +64,7 @@ class WorkerConfig:
     review_below: float | None = None
     megapixels: float | None = None
     memory: int | None = None
+    whole_panel: bool = False
 
     def to_json(self) -> str:
         """One line of JSON; ``from_json`` reads it."""
@@ -108,6 +110,10 @@ class Worker:
         """Load what the first picture will need; raises what would fail every picture."""
         panel, _ = self.engine.panel_for(self.engine.options)
         panel.lead()
+        if self.config.whole_panel:
+            for member in (panel.portrait, panel.second):
+                if member is not None:
+                    member()
         self._limit()
 
     def _limit(self) -> None:

@@ -13,7 +13,7 @@ import anyio
 
 from cleancut.errors import Cancelled, CleancutError
 from cleancut.guidance import Guidance
-from cleancut.server.order import Cut, Order
+from cleancut.server.order import Cut, Order, megapixels_of
 from cleancut.server.spool import remove
 from cleancut.server.threads import in_thread
 
@@ -49,6 +49,7 @@ async def cut(request: Request, services: Services, caller: Caller, order: Order
     told.read(done.facts, 1000 * (time.perf_counter() - began))
     services.quota.charge(caller, told.megapixels)
     services.metrics.cut(told)
+    services.answers.take(request, len(done.data))
     return done
 
 
@@ -119,8 +120,7 @@ class Told:
     def read(self, facts: Mapping[str, Any], spent_ms: float) -> None:
         """Take what is worth telling from a picture's facts; ``spent_ms`` is all it took."""
         self.model = str(facts.get("model", ""))
-        width, height = facts.get("size") or (0, 0)
-        self.megapixels = width * height / 1e6
+        self.megapixels = megapixels_of(facts)
         self.timings_ms = dict(facts.get("timings_ms") or {})
         at_work = sum(ms for name, ms in self.timings_ms.items() if name != "queue")
         self.queue_ms = self.timings_ms.get("queue", max(0.0, spent_ms - at_work))

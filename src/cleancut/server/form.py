@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping
+from contextlib import suppress
 from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cleancut.errors import BadOption, BadRequest, UnknownModel, WeightsError
+from cleancut.errors import BadOption, BadRequest, UnknownModel, UnsupportedFormat, WeightsError
 from cleancut.guidance import Guidance
+from cleancut.imaging.formats import format_of
 from cleancut.options import Options, parse_background
 from cleancut.server.settings import OPERATOR_ONLY
 
@@ -80,6 +82,9 @@ def value_of(name: str, text: str) -> Any:
         if text.strip().lower() not in _WORDS:
             raise BadOption(f"{name}: {text[:60]!r} is not a choice", hint="true or false")
         return _WORDS[text.strip().lower()]
+    if name == "format":
+        with suppress(UnsupportedFormat):  # else the choices are named below
+            return format_of(text)
     kind = str(knob.type).split(" ")[0]
     if kind in NUMBERS:
         if not re.fullmatch(NUMBERS[kind], text):

@@ -13,6 +13,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from cleancut.errors import BodyTooLarge, BodyTooSlow, Busy
+from cleancut.server.answers import answered
 from cleancut.server.settings import MIB
 
 if TYPE_CHECKING:
@@ -73,6 +74,7 @@ class Guard:
             await self._app(scope, body, answer)
         finally:
             body.let_go()
+            answered(scope)
 
     def _limit(self, path: str) -> int:
         if path.rstrip("/") == "/v1/jobs":

@@ -39,10 +39,17 @@ async def healthz() -> Response:
     },
 )
 async def readyz(request: Request) -> Response:
-    """The network is loaded, the stores can be reached, the disk has room."""
+    """The networks are loaded and the disk has room.
+
+    A store that cannot be reached is told as `degraded`: single pictures can be cut without it.
+    """
     services: Services = request.app.state.services
     reasons = await in_thread(services.obstacles)
-    body = {"status": "not ready", "reasons": reasons} if reasons else {"status": "ready"}
+    body: dict[str, object] = {"status": "not ready" if reasons else "ready"}
+    if reasons:
+        body["reasons"] = reasons
+    if lacking := await in_thread(services.shortcomings):
+        body["degraded"] = lacking
     return Response(json.dumps(body), 503 if reasons else 200, media_type="application/json")
 
 

@@ -14,6 +14,7 @@ from cleancut.batch.names import safe
 from cleancut.errors import AddressRefused, BadRequest, BodyTooLarge, Cancelled
 from cleancut.server.form import options_from
 from cleancut.server.job_store import NewItem, NewJob
+from cleancut.server.whole_body import check_json
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -60,6 +61,7 @@ def from_multipart(body: Body, settings: Settings) -> Wanted:
 
 def from_json(data: bytes, settings: Settings) -> Wanted:
     """The request as JSON: ``images``, ``options``, ``callback_url``."""
+    check_json(data)
     try:
         document = json.loads(data, parse_constant=_no_number)
     except (ValueError, RecursionError):

@@ -29,7 +29,7 @@ from cleancut.server.faults import told
 from cleancut.server.job_store import Claim, Done, JobRecord, JobStore, NewJob, opened
 from cleancut.server.keys import ANONYMOUS, Caller, Keys, Limits
 from cleancut.server.links import Links, secret_from
-from cleancut.server.order import Cut, Order, Orders
+from cleancut.server.order import Cut, Order, Orders, megapixels_of
 from cleancut.server.spool import remove
 from cleancut.server.webhooks import DELAYS_S, Webhooks
 
@@ -315,10 +315,9 @@ class Jobs:
             self._woken.set()
 
     def _charge(self, claim: Claim, done: Done) -> None:
-        width, height = done.facts.get("size") or (0, 0)
         if self._quota is not None and done.error is None:
             with suppress(CleancutError):
-                self._quota.charge(self._caller(claim.caller), width * height / 1e6)
+                self._quota.charge(self._caller(claim.caller), megapixels_of(done.facts))
 
     def _caller(self, name: str) -> Caller:
         if name == ANONYMOUS.id:

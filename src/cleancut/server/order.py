@@ -42,6 +42,15 @@ class Cut:
     cached: bool = False
 
 
+def megapixels_of(facts: Mapping[str, Any]) -> float:
+    """What a cutout counts: the larger of what was sent and what was made, in 10^6 pixels.
+
+    A wide margin makes a large picture of a small one.
+    """
+    sizes = [facts.get(name) or (0, 0) for name in ("size", "output_size")]
+    return max(width * height for width, height in sizes) / 1e6
+
+
 class Orders(Protocol):
     """What the routes need of a ``Pool``; tests have one of their own."""
 

@@ -88,6 +88,7 @@ class Pool:
             cache_bytes=settings.cache_bytes,
             threads=settings.threads,
             memory=settings.memory_limit or usual_limit(),
+            whole_panel=True,  # ready means that no client waits for a network to be loaded
         )
         self._changed = threading.Condition()
         self._line = Line()

@@ -20,7 +20,7 @@ from cleancut.server.body import Body, receive
 from cleancut.server.cutting import cut, fetched, refuse_early
 from cleancut.server.glance import size_of
 from cleancut.server.improve import keep_for_review
-from cleancut.server.order import Order
+from cleancut.server.order import Order, megapixels_of
 from cleancut.server.removebg_faults import Refused, refusal
 from cleancut.server.removebg_form import SIZES, Form, read_form
 from cleancut.server.removebg_schema import ACCOUNT, IMPROVE, REMOVEBG
@@ -214,7 +214,7 @@ def _headers(
         "X-Height": str(out_height),
         "X-Max-Width": str(max(1, int(width * fit))),
         "X-Max-Height": str(max(1, int(height * fit))),
-        "X-Credits-Charged": f"{width * height / 1e6 if counted else 0:.4g}",
+        "X-Credits-Charged": f"{megapixels_of(facts) if counted else 0:.4g}",
     }
     if (kind := form.kind(is_person=_is_person(facts))) is not None:
         headers["X-Type"] = kind

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from cleancut.engine import Engine
 from cleancut.errors import SetupError, StorageFailed
 from cleancut.server import spool
+from cleancut.server.answers import Answers
 from cleancut.server.auth import is_loopback
 from cleancut.server.keys import Keys
 from cleancut.server.quota import Quota
@@ -56,6 +57,7 @@ class Services:
         self.quota = quota
         self.metrics = metrics
         self.fetcher = fetcher
+        self.answers = Answers()
         self._jobs = jobs
         #: True once the server was told to end: what was accepted is finished, nothing is begun.
         self.ending = False
@@ -137,7 +139,7 @@ class Services:
     def obstacles(self) -> list[str]:
         """What keeps the server from taking pictures, in words; empty if nothing does.
 
-        Looks at the disk and the stores, so it blocks.
+        Looks at the disk, so it blocks.
         """
         found = []
         if self.ending:
@@ -146,15 +148,24 @@ class Services:
             found.append(f"{trouble.code}: the network cannot be run")
         elif not self.pool.ready():
             found.append("the network is being loaded")
-        if (trouble := self.quota.trouble()) is not None:
-            found.append(f"{trouble.code}: usage cannot be written down")
-        if self._jobs is not None and (trouble := self._jobs.trouble()) is not None:
-            found.append(f"{trouble.code}: the store of jobs cannot be used")
         try:
             if shutil.disk_usage(self.settings.data).free < LEAST_ROOM:
                 found.append("the disk is nearly full")
         except OSError:
             found.append("the data folder is gone")
+        return found
+
+    def shortcomings(self) -> list[str]:
+        """What does not work although single pictures do, in words.
+
+        No obstacles: servers that share a Redis would all be taken out of service with it. Asks the
+        stores, so it blocks.
+        """
+        found = []
+        if (trouble := self.quota.trouble()) is not None:
+            found.append(f"{trouble.code}: usage cannot be written down")
+        if self._jobs is not None and (trouble := self._jobs.trouble()) is not None:
+            found.append(f"{trouble.code}: the store of jobs cannot be used")
         return found
 
 

@@ -23,11 +23,9 @@ _PIECE = 16 * 1024
 def from_json(data: bytes) -> list[tuple[str, str]]:
     """The members of a JSON object of texts, numbers, true, false and null (left out).
 
-    Raises ``BadRequest``, also for more values than any request has: built, they would fill the
-    memory.
+    Raises ``BadRequest``.
     """
-    if sum(data.count(sign) for sign in b",[{") > _MOST_VALUES:
-        raise BadRequest(f"more than {_MOST_VALUES} values in the JSON", hint=_JSON_HINT)
+    check_json(data)
     try:
         found = json.loads(
             data.decode("utf-8"), object_pairs_hook=list, parse_constant=_no_constant
@@ -37,6 +35,12 @@ def from_json(data: bytes) -> list[tuple[str, str]]:
     if not data.lstrip().startswith(b"{"):
         raise BadRequest("the body is not a JSON object", hint=_JSON_HINT)
     return [(name, _text(name, value)) for name, value in found if value is not None]
+
+
+def check_json(data: bytes) -> None:
+    """Raise ``BadRequest`` for more values than any request has: built, they fill the memory."""
+    if sum(data.count(sign) for sign in b",[{") > _MOST_VALUES:
+        raise BadRequest(f"more than {_MOST_VALUES} values in the JSON", hint="send less at once")
 
 
 def from_urlencoded(data: bytes) -> list[tuple[str, str]]:
