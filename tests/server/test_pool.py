@@ -43,6 +43,7 @@ def _importable(monkeypatch: pytest.MonkeyPatch) -> None:
 @contextmanager
 def running(folder: Path, **settings: object) -> Iterator[Pool]:
     """A pool with the accident-prone working process, two pictures at once."""
+    others = set(threading.enumerate())  # of tests that ran before in this process
     wanted: dict[str, object] = {"workers": 2, "threads": 2, "timeout_s": 30.0} | settings
     pool = Pool(Settings(data=folder / "data", options=ECHO, **wanted), command=FAULTY)  # type: ignore[arg-type]
     pool.start()
@@ -50,7 +51,12 @@ def running(folder: Path, **settings: object) -> Iterator[Pool]:
         yield pool
     finally:
         pool.stop(0)
-        until(lambda: not [t for t in threading.enumerate() if t.name.startswith("cleancut-")])
+        until(lambda: not _ours(others))
+
+
+def _ours(others: set[threading.Thread]) -> list[threading.Thread]:
+    """Threads of the package that were not there before."""
+    return [t for t in {*threading.enumerate()} - others if t.name.startswith("cleancut-")]
 
 
 def order(folder: Path, name: str, seed: int | None = None, **values: object) -> Order:

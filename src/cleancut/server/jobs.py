@@ -309,10 +309,16 @@ class Jobs:
         return False
 
     def _give_back(self, hold: _Hold) -> None:
-        if not hold.lost:
-            with suppress(StorageFailed):  # the lease ends then
+        """Let somebody take it again, as soon as the store can hear of it."""
+        while not hold.lost:
+            try:
                 self.store.release(hold.claim)
-            self._woken.set()
+            except StorageFailed:
+                if self._stopping.wait(_PAUSE_S):
+                    return  # it is free when the lease ends
+            else:
+                break
+        self._woken.set()
 
     def _charge(self, claim: Claim, done: Done) -> None:
         if self._quota is not None and done.error is None:
