@@ -177,6 +177,20 @@ class ModelSpec:
     #: set for models that are not rows: a file of the user's
     path: Path | None = None
 
+    def card(self) -> dict[str, Any]:
+        """Who it is and what may be done with it, as plain JSON values."""
+        return {
+            "id": self.id,
+            "title": self.title,
+            "aliases": list(self.aliases),
+            "tags": list(self.tags),
+            "code_licence": self.code_licence,
+            "weight_licence": self.weight_licence,
+            "training_data": self.training_data,
+            "commercial": self.commercial,
+            "homepage": self.homepage,
+        }
+
     @property
     def names(self) -> tuple[str, ...]:
         """The id and every alias."""

@@ -255,15 +255,7 @@ def _facts(spec: ModelSpec) -> dict[str, object]:
     path = is_pulled(spec)
     copy = read_copy(spec)
     return {
-        "id": spec.id,
-        "title": spec.title,
-        "aliases": list(spec.aliases),
-        "tags": list(spec.tags),
-        "code_licence": spec.code_licence,
-        "weight_licence": spec.weight_licence,
-        "training_data": spec.training_data,
-        "commercial": spec.commercial,
-        "homepage": spec.homepage,
+        **spec.card(),
         "note": spec.note,
         "input": f"{recipe.size[0]} x {recipe.size[1]} {recipe.layout}, {recipe.resize}",
         "bytes": min((weight.bytes for weight in spec.weights), default=0),

@@ -24,6 +24,7 @@ from cleancut.imaging.metadata import (
     per_inch,
     upright_exif,
 )
+from cleancut.imaging.sniff import webp_size
 
 _PNG_CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 _PIXEL_CHUNKS = (b"IHDR", b"PLTE", b"tRNS", b"IDAT")
@@ -137,7 +138,7 @@ def read_webp(data: bytes) -> tuple[Header, bool]:
         name, length = data[at : at + 4], int.from_bytes(data[at + 4 : at + 8], "little")
         body = data[at + 8 : at + 8 + min(length, MAX_ICC_BYTES)]
         if size == (0, 0):
-            size = _webp_size(name, body)
+            size = webp_size(name, body) or (0, 0)
         if name == b"ANMF":
             frames += 1
         elif name == b"ICCP" and length <= MAX_ICC_BYTES:
@@ -156,18 +157,6 @@ def read_webp(data: bytes) -> tuple[Header, bool]:
         notes=notes,
     )
     return header, frames > 0
-
-
-def _webp_size(name: bytes, body: bytes) -> tuple[int, int]:
-    if name == b"VP8X" and len(body) >= 10:
-        return 1 + int.from_bytes(body[4:7], "little"), 1 + int.from_bytes(body[7:10], "little")
-    if name == b"VP8 " and len(body) >= 10:
-        width, height = struct.unpack_from("<HH", body, 6)
-        return width & 0x3FFF, height & 0x3FFF
-    if name == b"VP8L" and len(body) >= 5:
-        packed = int.from_bytes(body[1:5], "little")
-        return 1 + (packed & 0x3FFF), 1 + (packed >> 14 & 0x3FFF)
-    return 0, 0
 
 
 def decode_webp(data: bytes, header: Header) -> NDArray[np.uint8]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import struct
 
 from cleancut.errors import UnreadableImage, UnsupportedFormat
 
@@ -130,3 +131,16 @@ def _is_text(sample: bytes) -> bool:
     except UnicodeDecodeError:
         return False
     return sum(byte < 32 and byte not in b"\t\r\n\f\x1b" for byte in sample) == 0
+
+
+def webp_size(name: bytes, body: bytes) -> tuple[int, int] | None:
+    """(width, height) by the WebP chunk ``name``; None where it does not tell (RFC 9649)."""
+    if name == b"VP8X" and len(body) >= 10:
+        return 1 + int.from_bytes(body[4:7], "little"), 1 + int.from_bytes(body[7:10], "little")
+    if name == b"VP8 " and len(body) >= 10:
+        width, height = struct.unpack_from("<HH", body, 6)
+        return width & 0x3FFF, height & 0x3FFF
+    if name == b"VP8L" and len(body) >= 5:
+        packed = int.from_bytes(body[1:5], "little")
+        return 1 + (packed & 0x3FFF), 1 + (packed >> 14 & 0x3FFF)
+    return None

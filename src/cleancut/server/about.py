@@ -159,15 +159,7 @@ def _models(settings: Settings) -> list[dict[str, Any]]:
             continue
         rows.append(
             {
-                "id": spec.id,
-                "title": spec.title,
-                "aliases": list(spec.aliases),
-                "tags": list(spec.tags),
-                "code_licence": spec.code_licence,
-                "weight_licence": spec.weight_licence,
-                "training_data": spec.training_data,
-                "commercial": spec.commercial,
-                "homepage": spec.homepage,
+                **spec.card(),
                 "default": spec.id == chosen,
             }
         )

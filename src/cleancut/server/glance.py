@@ -11,6 +11,8 @@ import struct
 from pathlib import Path
 from typing import IO
 
+from cleancut.imaging.sniff import webp_size
+
 _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 #: A file with more segments or chunks before its size is an oddity or an attack.
 _MAX_STEPS = 2000
@@ -106,24 +108,12 @@ def _webp(file: IO[bytes]) -> tuple[Size | None, bytes]:
             break
         name, body, (length,) = head[:4], head[8:], struct.unpack_from("<I", head, 4)
         if size is None:
-            size = _webp_size(name, body)
+            size = webp_size(name, body)
         if name == b"EXIF":
             file.seek(at + 8)
             return size, file.read(min(length, _MAX_EXIF)).removeprefix(b"Exif\0\0")
         at += 8 + length + (length & 1)
     return size, b""
-
-
-def _webp_size(name: bytes, body: bytes) -> Size | None:
-    if name == b"VP8X" and len(body) >= 10:
-        return 1 + int.from_bytes(body[4:7], "little"), 1 + int.from_bytes(body[7:10], "little")
-    if name == b"VP8 " and len(body) >= 10:
-        width, height = struct.unpack_from("<HH", body, 6)
-        return width & 0x3FFF, height & 0x3FFF
-    if name == b"VP8L" and len(body) >= 5:
-        packed = int.from_bytes(body[1:5], "little")
-        return 1 + (packed & 0x3FFF), 1 + (packed >> 14 & 0x3FFF)
-    return None
 
 
 def _orientation(exif: bytes) -> int:
