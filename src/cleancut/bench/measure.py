@@ -12,12 +12,15 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import Any, TypeVar
 
 from cleancut.errors import BadOption, RunError
 
 _LAUNCH = Path(__file__).with_name("launch.py")
 TIMEOUT_S = 600.0
+
+B = TypeVar("B")
+R = TypeVar("R")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +70,21 @@ def check_request(runs: int, only: Collection[int], measurements: Collection[int
     if unknown := sorted(set(only) - set(measurements)):
         known = ", ".join(map(str, measurements))
         raise BadOption(f"there is no measurement {unknown[0]}", hint=f"one of: {known}")
+
+
+def gather(
+    measurements: Mapping[int, Callable[[B], list[R]]],
+    bench: B,
+    only: Collection[int],
+    tell: Callable[[str], None],
+) -> list[R]:
+    """The rows of all ``measurements``, or of those whose numbers are in ``only``."""
+    rows: list[R] = []
+    for number, measurement in measurements.items():
+        if not only or number in only:
+            tell(f"{number}. {(measurement.__doc__ or '').partition(' ')[2]}")
+            rows += measurement(bench)
+    return rows
 
 
 def run_once(

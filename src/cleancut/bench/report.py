@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from cleancut.backends.machine import cpu_limit, cpu_model
 from cleancut.bench.measure import Figure
 from cleancut.errors import BadOption, InputNotFound
 
@@ -60,6 +62,20 @@ class Report:
     software: tuple[str, ...]
     rows: tuple[Row, ...]
     notes: tuple[str, ...]
+
+    @classmethod
+    def of_today(
+        cls, runs: int, software: tuple[str, ...], rows: Sequence[Row], notes: Sequence[str]
+    ) -> Report:
+        """A report of this machine and day."""
+        return cls(
+            date=datetime.now(UTC).date().isoformat(),
+            runs=runs,
+            machine=f"{cpu_model()}, {cpu_limit()} cores",
+            software=software,
+            rows=tuple(rows),
+            notes=tuple(notes),
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """Everything as plain JSON values, each single measurement included."""

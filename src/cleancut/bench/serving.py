@@ -5,15 +5,13 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from itertools import cycle
 from pathlib import Path
 from statistics import median
 
-from cleancut.backends.machine import cpu_limit, cpu_model
 from cleancut.bench import peer as rembg_peer
 from cleancut.bench.load import Load, Request, ask, multipart, press
-from cleancut.bench.measure import Figure, check_request
+from cleancut.bench.measure import Figure, check_request, gather
 from cleancut.bench.pictures import NOISE_SIGMA, fetch_demo_pictures, make_photo
 from cleancut.bench.report import Report, Row
 from cleancut.bench.service import Service, serving
@@ -86,7 +84,6 @@ def server(plan: ServerPlan, tell: Tell) -> Report:
     Raises ``WeightsMissing``, ``DownloadFailed``.
     """
     weights = {model: resolve(find(model)).path for model in rembg_peer.NAMES}
-    rows: list[Row] = []
     with tempfile.TemporaryDirectory(prefix="cleancut-bench-") as folder:
         work = Path(folder)
         tell("making the pictures")
@@ -108,18 +105,8 @@ def server(plan: ServerPlan, tell: Tell) -> Report:
             "asking again when it was answered; PNG back; memory is that of all processes of a side"
         )
         bench = ServerBench(sides, plan, pictures, hit, home(), [about])
-        for number, measurement in MEASUREMENTS.items():
-            if not plan.only or number in plan.only:
-                tell(f"{number}. {(measurement.__doc__ or '').partition(' ')[2]}")
-                rows += measurement(bench)
-    return Report(
-        date=datetime.now(UTC).date().isoformat(),
-        runs=plan.runs,
-        machine=f"{cpu_model()}, {cpu_limit()} cores",
-        software=(our_software(), about_rembg),
-        rows=tuple(rows),
-        notes=tuple(bench.notes),
-    )
+        rows = gather(MEASUREMENTS, bench, plan.only, tell)
+    return Report.of_today(plan.runs, (our_software(), about_rembg), rows, bench.notes)
 
 
 def measure_isnet(bench: ServerBench) -> list[Row]:

@@ -5,16 +5,14 @@ from __future__ import annotations
 import shutil
 import tempfile
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from itertools import cycle
 from pathlib import Path
 
-from cleancut.backends.machine import cpu_limit, cpu_model
 from cleancut.bench import peer as rembg_peer
 from cleancut.bench.flame import flame
-from cleancut.bench.measure import check_request
+from cleancut.bench.measure import check_request, gather
 from cleancut.bench.pictures import NOISE_SIGMA, fetch_demo_pictures, make_photo
-from cleancut.bench.report import Report, Row
+from cleancut.bench.report import Report
 from cleancut.bench.sides import Side, Tell, our_side, our_software, rembg_or_reason
 from cleancut.bench.speed_rows import MEASUREMENTS, SpeedBench
 from cleancut.catalog import find
@@ -55,7 +53,6 @@ def speed(plan: SpeedPlan, tell: Tell) -> tuple[Report, str]:
     ``DownloadFailed`` and what reading the pictures raises.
     """
     weights = {model: resolve(find(model)).path for model in rembg_peer.NAMES}
-    rows: list[Row] = []
     with tempfile.TemporaryDirectory(prefix="cleancut-bench-") as folder:
         work = Path(folder)
         tell("making the pictures")
@@ -69,18 +66,8 @@ def speed(plan: SpeedPlan, tell: Tell) -> tuple[Report, str]:
         one = sorted(images.iterdir())[len(SIZES_MP) // 2]
         notes = [about]
         bench = SpeedBench(sides, plan.runs, work, images, many, large, one, home(), notes)
-        for number, measurement in MEASUREMENTS.items():
-            if not plan.only or number in plan.only:
-                tell(f"{number}. {(measurement.__doc__ or '').partition(' ')[2]}")
-                rows += measurement(bench)
-    report = Report(
-        date=datetime.now(UTC).date().isoformat(),
-        runs=plan.runs,
-        machine=f"{cpu_model()}, {cpu_limit()} cores",
-        software=(our_software(), about_rembg),
-        rows=tuple(rows),
-        notes=tuple(bench.notes),
-    )
+        rows = gather(MEASUREMENTS, bench, plan.only, tell)
+    report = Report.of_today(plan.runs, (our_software(), about_rembg), rows, bench.notes)
     return report, flame(bench.stages) if bench.stages else ""
 
 

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import tempfile
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
-from cleancut.backends.machine import cpu_limit, cpu_model
 from cleancut.bench import peer as rembg_peer
-from cleancut.bench.measure import check_request
+from cleancut.bench.measure import check_request, gather
 from cleancut.bench.pictures import NOISE_SIGMA, fetch_demo_pictures, make_photo
-from cleancut.bench.report import Report, Row
+from cleancut.bench.report import Report
 from cleancut.bench.rows import MEASUREMENTS, Bench
 from cleancut.bench.sides import Side, Tell, our_side, our_software, rembg_or_reason
 from cleancut.catalog import find
@@ -49,7 +47,6 @@ def start(plan: Plan, tell: Tell) -> Report:
     weights = {model: resolve(find(model)).path for model in rembg_peer.NAMES}
     source = plan.image or fetch_demo_pictures(cache_folder() / "demo-pictures")[0]
     notes: list[str] = []
-    rows: list[Row] = []
     with tempfile.TemporaryDirectory(prefix="cleancut-bench-") as folder:
         work = Path(folder)
         tell("making the pictures")
@@ -63,18 +60,8 @@ def start(plan: Plan, tell: Tell) -> Report:
         tell("cleancut measures its backends")
         ours.run("models", "pull", *weights)
         bench = Bench(sides, plan.runs, work, small, large, notes)
-        for number, measurement in MEASUREMENTS.items():
-            if not plan.only or number in plan.only:
-                tell(f"{number}. {(measurement.__doc__ or '').partition(' ')[2]}")
-                rows += measurement(bench)
-    return Report(
-        date=datetime.now(UTC).date().isoformat(),
-        runs=plan.runs,
-        machine=f"{cpu_model()}, {cpu_limit()} cores",
-        software=(our_software(), about_rembg),
-        rows=tuple(rows),
-        notes=tuple(notes),
-    )
+        rows = gather(MEASUREMENTS, bench, plan.only, tell)
+    return Report.of_today(plan.runs, (our_software(), about_rembg), rows, notes)
 
 
 def numbers(text: str) -> frozenset[int]:
