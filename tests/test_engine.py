@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 import cleancut
-from cleancut import Engine, Guidance, Options, cutout
+from cleancut import Engine, Guidance, Options, cutout, sources
 from cleancut.cache.disk import DiskCache
 from cleancut.errors import (
     BadArray,
@@ -56,13 +56,13 @@ def test_a_background_is_decoded_once_until_it_changes(
     Image.fromarray(disc).save(path)
     engine = Engine(Options(model="echo", background=str(path)))
     read: list[object] = []
-    decode = Engine.read
+    decode = sources.read
 
-    def watched(self: Engine, source: Any, **more: Any) -> Any:
+    def watched(source: Any, **more: Any) -> Any:
         read.append(source if isinstance(source, str) else None)
-        return decode(self, source, **more)
+        return decode(source, **more)
 
-    monkeypatch.setattr(Engine, "read", watched)
+    monkeypatch.setattr(sources, "read", watched)
     first = engine.cutout(disc).composite
     assert first is not None
     assert np.array_equal(first, engine.cutout(disc).composite)
@@ -81,7 +81,7 @@ def test_under_a_limit_of_memory_no_background_is_held(
     Image.new("RGB", (64, 48), (1, 2, 3)).save(place)
     engine = Engine(Options(model="echo"), max_model_bytes=1 << 30)
     assert engine.cutout(disc, background=str(place)).image.getpixel((0, 0)) == (1, 2, 3)
-    assert engine._backdrop is None
+    assert engine._backdrops._last is None
 
 
 def test_bgr_is_told_apart_only_by_the_argument() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 import time
 from collections.abc import Iterator
@@ -10,18 +9,18 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from cleancut.errors import BadOption, InputError, OutOfMemory
-from cleancut.options import Background, OptionChanges, Options, parse_background
+from cleancut import sources
+from cleancut.errors import BadOption, OutOfMemory
+from cleancut.options import OptionChanges, Options, parse_background
 
 if TYPE_CHECKING:
-    from typing import TypeGuard, Unpack
+    from typing import Unpack
 
     from cleancut.arrays import Alpha
     from cleancut.cache.entry import Cache
     from cleancut.cache.recall import Recall
     from cleancut.catalog import ModelSpec
     from cleancut.guidance import Guidance, Source
-    from cleancut.imaging.files import Source as FileSource
     from cleancut.imaging.picture import Picture
     from cleancut.matting.guidance import Marks
     from cleancut.models.base import Model
@@ -61,9 +60,8 @@ class Engine:
         from cleancut.models.shelf import Shelf
 
         self._threads = threads
-        self._max_model_bytes = max_model_bytes
         self._shelf = Shelf(max_models, max_model_bytes, digests=cache is not None)
-        self._backdrop: tuple[object, Picture] | None = None
+        self._backdrops = sources.Backdrops(keep=max_model_bytes is None)
         self._recall: Recall | None = None
         if cache is not None:
             from cleancut.cache.recall import Recall
@@ -83,8 +81,8 @@ class Engine:
 
         ``source`` is a path, file bytes, an open file, a PIL image or an array: (H, W), (H, W, 3)
         or (H, W, 4), uint8, uint16 or float in 0..1, RGB unless ``bgr`` says otherwise (OpenCV
-        arrays are BGR). ``guidance`` is what is known about it: trimap, mask, scribbles, points,
-        boxes. ``changes`` are fields of ``Options`` for this call only. Raises the
+        arrays are BGR). ``guidance`` is what is known about it: trimap, mask, matte, scribbles,
+        points, boxes. ``changes`` are fields of ``Options`` for this call only. Raises the
         errors of ``cleancut.errors``.
         """
         from cleancut import pipeline
@@ -93,8 +91,9 @@ class Engine:
         clock = _Clock()
         with memory_errors():
             picture = self.read(source, bgr=bgr, options=chosen)
-            backdrop = self._read_background(parse_background(chosen.background), chosen)
-            marks = self._read_guidance(guidance, picture, chosen)
+            limit = chosen.max_megapixels
+            backdrop = self._backdrops.read(parse_background(chosen.background), limit)
+            marks = sources.read_guidance(guidance, picture, max_megapixels=limit)
             clock.mark("decode")
             panel, notes = self._panel_or_none(chosen, marks)
             clock.mark("load")
@@ -118,7 +117,7 @@ class Engine:
         it or its guidance is an array, an image or an open file; trouble with the cache is a note.
         """
         chosen = (options or self.options).with_(**changes)
-        if self._recall is None or not _is_file(source):
+        if self._recall is None or not sources.is_file(source):
             return self._encoded(source, bgr, guidance, chosen)
         from cleancut.imaging import files
 
@@ -167,24 +166,9 @@ class Engine:
 
     def read(self, source: Source, *, bgr: bool = False, options: Options | None = None) -> Picture:
         """Decode ``source``; limits are checked before any pixel is."""
-        import numpy as np
-        from PIL.Image import Image as PILImage
-
-        from cleancut.imaging import adopt, decode, files
-        from cleancut.imaging.metadata import check_size
-        from cleancut.imaging.picture import Picture
-
-        if isinstance(source, Picture):
-            return source
-        limit = (options or self.options).max_megapixels
-        if isinstance(source, PILImage):
-            check_size(source.width, source.height, limit)  # before it is loaded
-            return adopt.from_pil(source)
-        if isinstance(source, np.ndarray):
-            picture = adopt.from_array(source, bgr=bgr)
-            check_size(picture.width, picture.height, limit)
-            return picture
-        return decode.decode(files.read_bytes(source), max_megapixels=limit)
+        return sources.read(
+            source, bgr=bgr, max_megapixels=(options or self.options).max_megapixels
+        )
 
     def model_for(self, options: Options) -> tuple[Model, tuple[str, ...]]:
         """The loaded model that ``options`` ask for, and notes on how it was chosen.
@@ -246,77 +230,11 @@ class Engine:
         self, options: Options, marks: Marks | None
     ) -> tuple[Panel, tuple[str, ...]]:
         """The panel; a user who brings the matte needs no network."""
-        if marks is None or (marks.trimap is None and marks.mask is None):
+        if marks is None or not marks.given:
             return self.panel_for(options)
         from cleancut.panel import nobody
 
         return nobody(), ()
-
-    def _read_guidance(
-        self, guidance: Guidance | None, picture: Picture, options: Options
-    ) -> Marks | None:
-        if guidance is None:
-            return None
-        from cleancut.guidance import Guidance
-
-        if not isinstance(guidance, Guidance):
-            raise BadOption(
-                f"guidance: a {type(guidance).__name__} is not a Guidance",
-                hint="like Guidance(trimap='trimap.png') or Guidance(keep_points=[(120, 80)])",
-            )
-        if guidance.is_empty():
-            return None
-        from cleancut.matting.guidance import marks_of
-
-        def read(name: str) -> Picture | None:
-            source: Source | None = getattr(guidance, name)
-            if source is None:
-                return None
-            with _named(name, source):
-                return self.read(source, options=options)
-
-        return marks_of(
-            guidance,
-            picture.height,
-            picture.width,
-            trimap=read("trimap"),
-            mask=read("mask"),
-            scribbles=read("scribbles"),
-            seen=picture.alpha,
-        )
-
-    def _read_background(self, wanted: Background | None, options: Options) -> Picture | None:
-        if wanted is None or wanted.path is None:
-            return None
-        try:
-            facts = os.stat(wanted.path)  # noqa: PTH116
-        except (OSError, ValueError):
-            facts = None  # reading it says what is wrong
-        state = facts and (wanted.path, facts.st_mtime_ns, facts.st_size, options.max_megapixels)
-        kept = self._backdrop  # decoded once for a thousand pictures
-        if state is None or kept is None or kept[0] != state:
-            with _named("background", wanted.path):
-                kept = (state, self.read(wanted.path, options=options))
-            # Under a limit of memory, what clients send is not held on to.
-            self._backdrop = kept if self._max_model_bytes is None else None
-        return kept[1]
-
-
-def _is_file(source: Source) -> TypeGuard[FileSource]:
-    """Whether ``source`` is a file or the bytes of one, and no image or array."""
-    from cleancut.imaging.files import Readable
-
-    return isinstance(source, str | os.PathLike | bytes | bytearray | memoryview | Readable)
-
-
-@contextmanager
-def _named(name: str, source: Source) -> Iterator[None]:
-    """Errors about a picture beside the one that is cut say which one they mean."""
-    try:
-        yield
-    except InputError as error:
-        place = f" {os.fspath(source)}" if isinstance(source, str | os.PathLike) else ""
-        raise type(error)(f"--{name}{place}: {error.message}", hint=error.hint) from error
 
 
 class _Clock:

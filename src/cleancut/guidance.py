@@ -1,4 +1,4 @@
-"""What the user knows about one picture: trimap, mask, scribbles, points, boxes.
+"""What the user knows about one picture: trimap, mask, matte, scribbles, points, boxes.
 
 Files, arrays and images stay as they were handed in; points and boxes are read here, from text or
 numbers. ``matting.guidance`` turns all of it into arrays of the picture's size.
@@ -42,6 +42,10 @@ if TYPE_CHECKING:
     #: left, top, right, bottom in whole pixels, right and bottom exclusive
     Span: TypeAlias = tuple[int, int, int, int]
 
+#: The fields of ``Guidance`` that are pictures of the picture's own size, and of those the ones
+#: that take the place of a network.
+PICTURES = ("trimap", "mask", "matte", "scribbles")
+GIVEN = ("trimap", "mask", "matte")
 #: A click is a mark, not a drawing: more of them are a mistake or an attack.
 MAX_POINTS = 256
 
@@ -73,16 +77,19 @@ class Guidance:
     """What the user says about one picture, in pixels of the upright picture; all of it optional.
 
     ``trimap`` is white where the subject surely is, black where it is not, grey where the matte is
-    to be solved. ``mask`` is a first matte instead of a network's, soft or hard. ``scribbles`` is a
-    picture of the same size with green marks on what to keep and red ones on what to remove.
+    to be solved. ``mask`` is a first matte instead of a network's, soft or hard. ``matte`` is a
+    finished one, taken as it is. ``scribbles`` is a picture of the same size with green marks on
+    what to keep and red ones on what to remove; with a ``matte`` only what they cover changes, and
+    blue ones solve it anew.
     ``keep_points`` and ``remove_points`` are "x,y;x,y", ``keep_box`` (the subject lies in it) and
     ``roi`` (look only there) "x0,y0,x1,y1", each number in pixels or percent, or the numbers
     themselves. Points and boxes are checked on construction (``BadOption``), the pictures when
-    they are read. A trimap and a mask exclude each other.
+    they are read. Trimap, mask and matte exclude each other.
     """
 
     trimap: Source | None = None
     mask: Source | None = None
+    matte: Source | None = None
     scribbles: Source | None = None
     keep_points: Points | None = None
     remove_points: Points | None = None
@@ -90,10 +97,11 @@ class Guidance:
     roi: Rectangle | None = None
 
     def __post_init__(self) -> None:
-        if self.trimap is not None and self.mask is not None:
+        brought = [f"--{name}" for name in GIVEN if getattr(self, name) is not None]
+        if len(brought) > 1:
             raise BadOption(
-                "--trimap and --mask contradict each other: each is the whole first matte",
-                hint="leave one of them out",
+                f"{' and '.join(brought)} contradict each other: each is the whole first matte",
+                hint="leave one of them out" if len(brought) == 2 else "give one of them",
             )
         for name in ("keep_points", "remove_points", "keep_box", "roi"):
             if isinstance(value := getattr(self, name), Iterator):  # can be read once only

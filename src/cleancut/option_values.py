@@ -151,13 +151,13 @@ def parse_placing(scale: str | None, position: str | None) -> Placing | None:
     or two values of 0 to 100 percent, horizontally and vertically. Who scales puts it in the
     centre, unless a position is given.
     """
-    share = None if scale in (None, "original") else _percent(scale, 10)
+    share = None if scale in (None, "original") else parse_percent(scale, 10)
     if share is None and scale not in (None, "original"):
         raise BadOption(f"--scale: {scale!r} is not a scale", hint="original, or 10% to 100%")
     words = ("center" if share else "original") if position is None else str(position)
     if words.strip() == "original":
         return Placing(share) if share else None
-    places = [0.5 if word == "center" else _percent(word, 0) for word in words.split()]
+    places = [0.5 if word == "center" else parse_percent(word, 0) for word in words.split()]
     if not 1 <= len(places) <= 2 or None in places:
         raise BadOption(
             f"--position: {position!r} is not a position",
@@ -166,7 +166,8 @@ def parse_placing(scale: str | None, position: str | None) -> Placing | None:
     return Placing(share, places[0], places[-1])
 
 
-def _percent(word: str | None, least: float) -> float | None:
+def parse_percent(word: str | None, least: float) -> float | None:
+    """The share that ``"80%"`` means; None where it is no percent from ``least`` to 100."""
     found = _measure(word or "")
     if found is None or not found[1] or not least <= found[0] <= 100:
         return None

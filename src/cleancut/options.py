@@ -11,9 +11,21 @@ from __future__ import annotations
 import json
 import os
 from dataclasses import asdict, dataclass, field, fields, replace
-from typing import Any, Literal, TypedDict, get_args
+from typing import Any
 
 from cleancut.errors import BadOption
+from cleancut.option_choices import (
+    CHOICES,
+    BackendChoice,
+    CompressChoice,
+    DeviceChoice,
+    Format,
+    OptionChanges,
+    PrecisionChoice,
+    RefineChoice,
+)
+from cleancut.option_rules import check_together
+from cleancut.option_sizes import Canvas, Head, parse_canvas, parse_head, parse_sheet
 from cleancut.option_values import (
     Area,
     Background,
@@ -39,9 +51,11 @@ __all__ = [
     "Area",
     "BackendChoice",
     "Background",
+    "Canvas",
     "CompressChoice",
     "DeviceChoice",
     "Format",
+    "Head",
     "Length",
     "Margin",
     "Margins",
@@ -55,20 +69,14 @@ __all__ = [
     "parse_alpha_matting",
     "parse_area",
     "parse_background",
+    "parse_canvas",
+    "parse_head",
     "parse_length",
     "parse_margin",
     "parse_placing",
     "parse_shadow",
+    "parse_sheet",
 ]
-
-Format = Literal["png", "webp", "jpg", "avif", "tiff", "zip"]
-BackendChoice = Literal["auto", "ort", "openvino"]
-DeviceChoice = Literal["auto", "cpu", "gpu"]
-PrecisionChoice = Literal["auto", "f32", "bf16", "f16", "int8"]
-CompressChoice = Literal["fast", "small"]
-
-
-RefineChoice = Literal["off", "fast", "best"]
 
 #: Sections of knobs in the order of the command line's help, each with what it is about.
 SECTIONS = {
@@ -76,6 +84,7 @@ SECTIONS = {
     "edges": "the matte's edge, in this order: binarise, alpha matting, threshold, islands, holes, "
     "grow or shrink, feather",
     "background": "what the subject stands on",
+    "page": "an output of exact size: shops' pictures, ID photos, print sheets",
     "output": "what is written",
     "input": "which pictures are taken, and when to give up",
 }
@@ -184,11 +193,32 @@ class Options:
         "the upper left, 90 from above; widths in pixels or percent of the subject)",
         metavar="WHAT",
     )
+    canvas: str | None = _knob(
+        "page",
+        None,
+        "make the output exactly this large: '2000x2000' (pixels), '35x45mm', '2x2in', with @DPI "
+        "behind it (else 300 on paper); all that is kept is fitted into it, or with --scale the "
+        "subject",
+        metavar="SIZE",
+    )
+    head: str | None = _knob(
+        "page",
+        None,
+        "make the head, from crown to chin, so high a share of the canvas, with so much room above "
+        "it if a second value is given ('70%%', '70%%,10%%'); needs exactly one person",
+        metavar="SHARE",
+    )
+    sheet: str | None = _knob(
+        "page",
+        None,
+        "repeat the canvas on paper of this size, with cut marks: '10x15cm', '4x6in', a4",
+        metavar="SIZE",
+    )
     format: Format | None = _knob(
         "output",
         None,
         "output format; without it the output's suffix decides, else png; zip holds color.jpg "
-        "and alpha.png",
+        "and alpha.png, psd layers with the matte as a mask",
     )
     quality: int | None = _knob(
         "output", None, "1 to 100 for webp, jpg, avif and zip (100: webp lossless)", metavar="N"
@@ -259,27 +289,7 @@ class Options:
         parse_placing(self.scale, self.position)
         parse_area(self.min_area, "min_area")
         parse_length(self.feather, "feather")
-        grow, shrink = (parse_length(getattr(self, name), name) for name in ("grow", "shrink"))
-        if grow.positive and shrink.positive:
-            raise BadOption(
-                "--grow and --shrink contradict each other", hint="leave one of them out"
-            )
-        shadow = parse_shadow(self.shadow)
-        background = parse_background(self.background)
-        if self.recipe and not self.model.lower().endswith(".onnx"):
-            raise BadOption(
-                "--recipe needs --model FILE.onnx", hint="catalog models carry their own recipe"
-            )
-        packed = "zip" if self.format == "zip" else None
-        for name, given in (
-            ("--background", background),
-            ("--shadow", shadow),
-            ("--format zip", packed),
-        ):
-            if self.only_mask and given is not None:
-                raise BadOption(
-                    f"--only-mask and {name} contradict each other", hint="leave one of them out"
-                )
+        check_together({knob.name: getattr(self, knob.name) for knob in fields(self)})
 
     def _check_types(self) -> None:
         for knob in fields(self):
@@ -330,57 +340,6 @@ class Options:
         return json.dumps(changed, sort_keys=True, separators=(",", ":"))
 
 
-class OptionChanges(TypedDict, total=False):
-    """The fields of ``Options`` as keyword arguments; a test keeps the two alike."""
-
-    model: str
-    recipe: str | None
-    backend: BackendChoice
-    device: DeviceChoice
-    precision: PrecisionChoice
-    commercial_only: bool
-    minmax: bool
-    refine: RefineChoice
-    decontaminate: bool
-    threshold: float | None
-    binarise: bool
-    alpha_matting: str | None
-    keep_largest: bool
-    min_area: str
-    fill_holes: bool
-    grow: str
-    shrink: str
-    feather: str
-    background: str | None
-    shadow: str | None
-    format: Format | None
-    quality: int | None
-    compress: CompressChoice
-    only_mask: bool
-    crop: bool
-    margin: str
-    scale: str | None
-    position: str | None
-    max_side_px: int | None
-    max_output_megapixels: float | None
-    keep_hidden_rgb: bool
-    strip: bool
-    recut: bool
-    fail_if_empty: bool
-    max_megapixels: float
-
-
-#: Fields that take one of a few words.
-CHOICES: dict[str, tuple[str, ...]] = {
-    "backend": get_args(BackendChoice),
-    "device": get_args(DeviceChoice),
-    "precision": get_args(PrecisionChoice),
-    "format": get_args(Format),
-    "compress": get_args(CompressChoice),
-    "refine": get_args(RefineChoice),
-}
-
-
 #: Fields that hold text, each with what it may look like.
 _TEXTS = {
     "model": "a name like 'isnet', or a path to an .onnx file",
@@ -390,4 +349,7 @@ _TEXTS = {
     "shadow": "'keep', 'drop' or 'drop:40,135,2%'",
     "scale": "like '80%'",
     "position": "'center', '30%' or '30% 70%'",
+    "canvas": "'2000x2000', '35x45mm' or '2x2in'",
+    "head": "'70%' or '70%,10%'",
+    "sheet": "'10x15cm', '4x6in' or 'a4'",
 }

@@ -7,13 +7,11 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
-from cleancut.compose.background import blurred, cover, over, over_colour, solid_colour
-from cleancut.compose.crop import Box, crop, subject_box, with_margin
-from cleancut.compose.place import place
-from cleancut.errors import ImageTooLarge, NoSubject
-from cleancut.imaging.color import from_srgb, to_srgb
-from cleancut.imaging.picture import Picture
-from cleancut.imaging.resize import shrunk, size_within, upsample_alpha
+from cleancut.compose.background import over
+from cleancut.compose.crop import subject_box
+from cleancut.errors import NoSubject
+from cleancut.framing import backdrop, framed, lay_out, metadata, repeat, shrink, tint
+from cleancut.imaging.resize import upsample_alpha
 from cleancut.matting.binarise import binarise
 from cleancut.matting.edges import adjust_edges
 from cleancut.matting.foreground import clear_hidden, estimate_foreground
@@ -23,10 +21,7 @@ from cleancut.matting.shadow import drop_shadow, keep_shadow, under
 from cleancut.options import (
     parse_alpha_matting,
     parse_area,
-    parse_background,
     parse_length,
-    parse_margin,
-    parse_placing,
     parse_shadow,
 )
 from cleancut.panel import judge, single
@@ -36,6 +31,7 @@ from cleancut.version import PIPELINE_VERSION as PIPELINE_VERSION
 
 if TYPE_CHECKING:
     from cleancut.arrays import Alpha, Rgb
+    from cleancut.imaging.picture import Picture
     from cleancut.matting.guidance import Marks
     from cleancut.models.base import Model
     from cleancut.options import Options, Shadow
@@ -86,17 +82,23 @@ def cutout(
         found = keep_shadow(picture.rgb, subject.alpha)
         foreground, alpha = under(foreground, alpha, found.opacity)
         notes += found.notes
-    frame = _frame(alpha, options)
-    backdrop = _backdrop(picture, own, options, background, frame)
-    foreground, alpha = _framed(foreground, alpha, frame, options)
+    layout = lay_out(alpha, options)
+    notes += layout.notes
+    behind = backdrop(picture, own, options, background, layout)
+    foreground, alpha = framed(foreground, alpha, layout, options)
     if wanted and wanted.kind == "drop":
         foreground, alpha = under(foreground, alpha, _dropped(alpha, wanted))
-    foreground, alpha, backdrop = _shrunk(foreground, alpha, backdrop, options)
+    foreground, alpha, behind = shrink(foreground, alpha, behind, options)
     if not (tidy or options.keep_hidden_rgb):
         foreground = clear_hidden(foreground, alpha)
-    composite = None if backdrop is None else over(foreground, alpha, backdrop)
+    composite = None if behind is None else over(foreground, alpha, behind)
     box = subject_box(alpha)
-    foreground, alpha = _tinted(foreground, alpha, picture, options)
+    foreground, alpha = tint(foreground, alpha, picture, options)
+    if (sheet := repeat(foreground, alpha, composite, options)) is not None:
+        foreground = composite = sheet.pixels
+        alpha, box = np.ones(composite.shape[:2], np.float32), None
+        notes += sheet.notes
+    exif, dpi = metadata(picture, layout, options)
     mark("compose")
     return Result(
         foreground=foreground,
@@ -111,8 +113,8 @@ def cutout(
         reasons=() if subject.confidence is None else subject.confidence.reasons,
         notes=tuple(notes),
         icc=picture.icc,
-        exif=None if options.strip else picture.exif,
-        dpi=None if options.strip else picture.dpi,
+        exif=exif,
+        dpi=dpi,
         options=options,
     )
 
@@ -143,7 +145,9 @@ def _colours(picture: Picture, subject: Subject, own: Alpha, options: Options) -
         return subject.foreground, False
     if not options.decontaminate:
         return picture.rgb, False
-    resampled = options.max_side_px or options.max_output_megapixels or options.scale
+    resampled = (
+        options.max_side_px or options.max_output_megapixels or options.scale or options.canvas
+    )
     final = not (options.shadow or resampled or picture.alpha is not None)
     clear = final and not options.keep_hidden_rgb
     return estimate_foreground(picture.rgb, own, clear=clear), clear
@@ -195,82 +199,3 @@ def _longer_side(alpha: Alpha) -> int:
     """Of the subject, in pixels; of the picture where there is no subject."""
     box = subject_box(alpha)
     return max(box.width, box.height) if box else max(alpha.shape)
-
-
-def _backdrop(
-    picture: Picture, own: Alpha, options: Options, background: Picture | None, frame: Box
-) -> Rgb | None:
-    """The background within ``frame``, in the picture's colours; None for a transparent one."""
-    wanted = parse_background(options.background)
-    if wanted is None or wanted.opacity < 1:
-        return None
-    if wanted.colour is not None:
-        flat = solid_colour(picture.rgb, _in_profile(wanted.colour, picture))
-        return crop(flat, frame, replicate=True)
-    if background is not None:
-        pixels = background.rgb
-        if background.icc != picture.icc:
-            pixels = from_srgb(to_srgb(pixels, background.icc), picture.icc)
-        # All that is seen, also where a margin reaches beyond the picture.
-        left, top = min(0, frame.left), min(0, frame.top)
-        right, bottom = max(picture.width, frame.right), max(picture.height, frame.bottom)
-        page = cover(pixels, bottom - top, right - left, picture.rgb)
-        seen = Box(frame.left - left, frame.top - top, frame.right - left, frame.bottom - top)
-        return crop(page, seen)
-    longer = max(picture.height, picture.width)
-    radius = wanted.blur_px or (wanted.blur_share or 0.0) * longer
-    return crop(blurred(picture.rgb, own, radius), frame, replicate=True)
-
-
-def _tinted(foreground: Rgb, alpha: Alpha, picture: Picture, options: Options) -> tuple[Rgb, Alpha]:
-    """Colours and alpha over a background colour that is not opaque, if that was asked for."""
-    wanted = parse_background(options.background)
-    if wanted is None or wanted.colour is None or wanted.opacity >= 1:
-        return foreground, alpha
-    return over_colour(foreground, alpha, _in_profile(wanted.colour, picture), wanted.opacity)
-
-
-def _in_profile(colour: tuple[int, int, int], picture: Picture) -> tuple[int, int, int]:
-    """An sRGB colour in the colours of ``picture``."""
-    red, green, blue = from_srgb(np.array([[colour]], np.uint8), picture.icc)[0, 0]
-    return int(red), int(green), int(blue)
-
-
-def _frame(alpha: Alpha, options: Options) -> Box:
-    """What is kept: the subject with its margin where a crop was asked for, else everything."""
-    box = subject_box(alpha) if options.crop else None
-    if box is None:
-        return Box(0, 0, alpha.shape[1], alpha.shape[0])
-    frame = with_margin(box, parse_margin(options.margin))
-    width, height = frame.right - frame.left, frame.bottom - frame.top
-    # Half of the subject's size on every side, as many ask for, makes four times the picture.
-    if width * height > 4 * max(alpha.size, options.max_megapixels * 1e6):
-        raise ImageTooLarge(
-            f"the crop with its margin would have {width} x {height} pixels",
-            hint="give a smaller margin, or a share of the subject like 5%",
-        )
-    return frame
-
-
-def _framed(foreground: Rgb, alpha: Alpha, frame: Box, options: Options) -> tuple[Rgb, Alpha]:
-    """What is within ``frame``, the subject where it was or where it was asked to be."""
-    placing = parse_placing(options.scale, options.position)
-    box = subject_box(alpha) if placing else None
-    if placing is None or box is None:
-        return crop(foreground, frame), crop(alpha, frame)
-    return place(foreground, alpha, box, frame, placing, hidden=options.keep_hidden_rgb)
-
-
-def _shrunk(
-    foreground: Rgb, alpha: Alpha, backdrop: Rgb | None, options: Options
-) -> tuple[Rgb, Alpha, Rgb | None]:
-    """No larger than the output may be."""
-    most = options.max_output_megapixels
-    height, width = alpha.shape
-    size = size_within(height, width, options.max_side_px, None if most is None else most * 1e6)
-    if size == (height, width):
-        return foreground, alpha, backdrop
-    small = shrunk(Picture(foreground, alpha), *size)
-    assert small.alpha is not None
-    behind = None if backdrop is None else shrunk(Picture(backdrop), *size).rgb
-    return small.rgb, small.alpha, behind

@@ -19,6 +19,7 @@ from cleancut.matting.graphic import NOTABLY_OPEN, open_share, unmix_graphic
 from cleancut.matting.guidance import crop_for, enforce, guide
 from cleancut.matting.light import brightened, hard_light
 from cleancut.matting.refine import refine, refine_trimap
+from cleancut.matting.retouch import solve_again
 from cleancut.matting.transparency import LOOK_PX, NOTABLE, semi_transparent_share
 from cleancut.panel import judge
 
@@ -84,6 +85,8 @@ def find_subject(
         found = _from_trimap(picture, marks.trimap, options)
     elif marks is not None and marks.mask is not None:
         found = _from_mask(picture, marks.mask, options)
+    elif marks is not None and marks.matte is not None:
+        found = Subject(_within(picture, marks.matte), models=("matte",))
     elif is_cut_out(picture) and not options.recut:
         note = "already_cut: the picture has a transparent background; --recut runs the model"
         found = Subject(np.ones_like(picture.alpha), picture.rgb, notes=(note,))
@@ -92,8 +95,12 @@ def find_subject(
     if marks is None:
         return found
     alpha = guide(picture.rgb, found.alpha, marks) if marks.drawn else found.alpha
+    notes = found.notes
+    if marks.again is not None:
+        solved = solve_again(picture.rgb, alpha, marks.again)
+        alpha, notes = solved.alpha, (*notes, *solved.notes)
     mark("guide")
-    return replace(found, alpha=enforce(alpha, marks), foreground=None)
+    return replace(found, alpha=enforce(alpha, marks), foreground=None, notes=notes)
 
 
 def _from_trimap(picture: Picture, trimap: Alpha, options: Options) -> Subject:
@@ -104,6 +111,17 @@ def _from_trimap(picture: Picture, trimap: Alpha, options: Options) -> Subject:
 def _from_mask(picture: Picture, mask: Alpha, options: Options) -> Subject:
     refined = refine(picture.rgb, mask, level=options.refine, sharp=True)
     return Subject(refined.alpha, models=("mask",), notes=refined.notes)
+
+
+def _within(picture: Picture, matte: Alpha) -> Alpha:
+    """A finished ``matte`` (H, W) by the picture's own transparency, which it may not exceed.
+
+    So a result's alpha, handed in as the matte of its picture, comes out again as it is.
+    """
+    if picture.alpha is None:
+        return matte
+    share = np.divide(matte, picture.alpha, out=np.ones_like(matte), where=picture.alpha > matte)
+    return np.minimum(share, np.float32(1))
 
 
 def _looked_at(

@@ -25,7 +25,7 @@ from cleancut.batch.budget import (
 from cleancut.batch.job import Job, Outcome, error_facts
 from cleancut.engine import Engine, memory_errors, out_of_memory
 from cleancut.errors import CleancutError, OutOfMemory, OutputNotWritable
-from cleancut.guidance import Guidance
+from cleancut.guidance import PICTURES, Guidance
 from cleancut.options import Options, parse_background
 
 if TYPE_CHECKING:
@@ -219,7 +219,7 @@ class Worker:
 
 def _companions(job: Job, options: Options | None) -> list[str]:
     """Files of pictures that are decoded beside the job's own."""
-    found = [job.guidance[name] for name in ("trimap", "mask", "scribbles") if name in job.guidance]
+    found = [job.guidance[name] for name in PICTURES if name in job.guidance]
     background = parse_background(options.background) if options else None
     return [*found, background.path] if background and background.path else found
 

@@ -22,7 +22,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, fields
 from typing import TYPE_CHECKING, Any
 
-from cleancut.guidance import Guidance, parse_box, parse_points
+from cleancut.guidance import GIVEN, PICTURES, Guidance, parse_box, parse_points
 from cleancut.imaging.files import read_bytes
 from cleancut.models.choose import choose
 from cleancut.options import Options, parse_background
@@ -60,7 +60,7 @@ def result_key(
     told = _guidance(guidance)
     if told is None:
         return None
-    given = bool(told.keys() & {"trimap", "mask"})  # the user brings the matte: nobody is asked
+    given = bool(told.keys() & set(GIVEN))  # the user brings the matte: nobody is asked
     parts = {
         "source": hashlib.sha256(source).hexdigest(),
         "models": None if given else _models(options, weights),
@@ -138,7 +138,7 @@ def _guidance(guidance: object) -> dict[str, Any] | None:
     if not isinstance(guidance, Guidance):
         return None  # cutting says what it should be
     told: dict[str, Any] = {}
-    for name in ("trimap", "mask", "scribbles"):
+    for name in PICTURES:
         source = getattr(guidance, name)
         if source is None:
             continue

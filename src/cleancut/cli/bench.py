@@ -36,7 +36,7 @@ _NOT_SCORED = (
     *("model", "format", "quality", "compress", "only_mask", "keep_hidden_rgb", "strip"),
     *("background", "crop", "margin", "max_side_px", "shadow", "fail_if_empty"),
     *("scale", "position", "max_output_megapixels"),
-    *("trimap", "mask", "keep_points", "remove_points", "keep_box", "scribbles", "roi"),
+    *("trimap", "mask", "matte", "keep_points", "remove_points", "keep_box", "scribbles", "roi"),
 )
 _ENDED_EARLY = 130
 _WORST = 10

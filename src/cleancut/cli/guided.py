@@ -15,7 +15,10 @@ from cleancut.guidance import Guidance
 _FILES = {
     "trimap": "white: keep, black: remove, grey: to be solved ('trimap.png')",
     "mask": "start from this mask, soft or hard, instead of a network ('mask.png')",
-    "scribbles": "green marks on what to keep, red ones on what to remove ('marks.png')",
+    "matte": "take this finished matte as it is; scribbles change only what they cover "
+    "('matte.png')",
+    "scribbles": "green marks on what to keep, red ones on what to remove; on a matte also blue "
+    "ones on what to solve again ('marks.png')",
 }
 _TEXTS = {
     "keep_points": (

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 EPILOG = """\
 examples:
   cleancut serve                                  http://127.0.0.1:7000, for this machine only
+  cleancut serve --open                           and its page in the browser
   cleancut serve --model isnet --queue 64 --memory-limit 2GB
   cleancut keys add shop && cleancut serve --host 0.0.0.0
   cleancut serve --redis redis://cache.lan:6379/0 --data /srv/cleancut
@@ -32,8 +33,8 @@ examples:
   curl -F image_file=@photo.jpg -F size=auto http://127.0.0.1:7000/v1.0/removebg -o cutout.png
   curl -F file=@photo.jpg http://127.0.0.1:7000/api/remove -o cutout.png
 
-The API is described at /docs and /openapi.json. Every flag can also be set in the environment:
---max-body is CLEANCUT_SERVER_MAX_BODY, --model is CLEANCUT_SERVER_MODEL; a flag wins.
+The page is at /, the APIs are described at /docs and /openapi.json. Every flag can also be set in
+the environment: --max-body is CLEANCUT_SERVER_MAX_BODY, --model CLEANCUT_SERVER_MODEL; a flag wins.
 SIGTERM or Ctrl-C ends the server after what it accepted, a second one at once.
 """
 
@@ -105,7 +106,10 @@ _SWITCHES = {
     "insecure": "listen on any address without an API key",
     "improve": "keep pictures that clients send to /v1.0/improve",
     "fetch": "let clients name pictures by URL",
+    "page": "serve the web page, only the APIs",
 }
+#: Switches that are on unless told otherwise.
+_ON = frozenset({"fetch", "page"})
 _FLAGS = {"log_format": "--log"}
 
 
@@ -127,13 +131,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("switches")
     for name, about in _SWITCHES.items():
         group.add_argument(
-            "--no-fetch" if name == "fetch" else flag_of(name),
+            f"--no-{name}" if name in _ON else flag_of(name),
             dest=f"serve_{name}",
             action="store_const",
-            const="no" if name == "fetch" else "yes",
+            const="no" if name in _ON else "yes",
             default=argparse.SUPPRESS,
-            help=f"do not {about}" if name == "fetch" else about,
+            help=f"do not {about}" if name in _ON else about,
         )
+    group.add_argument(
+        "--open", action="store_true", help="open the page in the browser when ready"
+    )
     tls = parser.add_argument_group("TLS")
     tls.add_argument("--ssl-certfile", type=Path, metavar="FILE", help="certificate, PEM")
     tls.add_argument("--ssl-keyfile", type=Path, metavar="FILE", help="its key, PEM")
@@ -158,19 +165,23 @@ def run(args: argparse.Namespace) -> int:
     services = Services.open(settings)
     write_logs = set_up_logs(settings.log_format)
     try:
-        return _serve(services, certificate, key)
+        return _serve(services, certificate, key, look=args.open and settings.page)
     finally:
         services.stop(0.0)  # what was accepted is finished by now, unless nobody wants to wait
         write_logs()
 
 
-def _serve(services: Services, certificate: Path | None, key: Path | None) -> int:
+def _serve(services: Services, certificate: Path | None, key: Path | None, *, look: bool) -> int:
     services.start()  # the network is loaded while the routes are made
     from cleancut.server.app import create_app
     from cleancut.server.listen import Listener
 
     def tell(address: str) -> None:
         print(f"cleancut: ready at {address} (API: {address}/docs)", flush=True)
+        if look:
+            import webbrowser
+
+            webbrowser.open(address)
 
     listener = Listener(
         create_app(services), services, certificate=certificate, key=key, on_ready=tell

@@ -44,7 +44,16 @@ def place(
     weighs colours by alpha, so that nothing hidden bleeds in; a move alone is one of whole pixels
     and changes none. With ``hidden`` the colours of transparent pixels come along, else they are 0.
     """
-    move = move_to(box, frame, placing)
+    return moved(foreground, alpha, move_to(box, frame, placing), frame, hidden=hidden)
+
+
+def moved(
+    foreground: Rgb, alpha: Alpha, move: Move, frame: Box, *, hidden: bool = False
+) -> tuple[Rgb, Alpha]:
+    """The cutout after ``move``, as far as a frame of this width and height shows it.
+
+    Arguments and resampling as in ``place``.
+    """
     if move.scale == 1.0:
         left, top = round(move.left), round(move.top)
         seen = Box(-left, -top, frame.width - left, frame.height - top)
@@ -73,12 +82,13 @@ def move_to(box: Box, frame: Box, placing: Placing) -> Move:
         scale = placing.scale * min(frame.width / box.width, frame.height / box.height)
     return Move(
         scale,
-        _start(frame.width, box.left - frame.left, box.width, scale, placing.x) - box.left * scale,
-        _start(frame.height, box.top - frame.top, box.height, scale, placing.y) - box.top * scale,
+        start_of(frame.width, box.left - frame.left, box.width, scale, placing.x)
+        - box.left * scale,
+        start_of(frame.height, box.top - frame.top, box.height, scale, placing.y) - box.top * scale,
     )
 
 
-def _start(room: int, start: int, size: int, scale: float, share: float | None) -> float:
+def start_of(room: int, start: float, size: float, scale: float, share: float | None) -> float:
     """Where ``size`` pixels begin that began at ``start`` of ``room``; seldom a whole number."""
     free = room - size * scale
     if share is not None:

@@ -8,7 +8,7 @@ from typing import Literal, get_args
 
 from cleancut.errors import UnsupportedFormat
 
-Format = Literal["png", "webp", "jpg", "avif", "tiff", "zip"]
+Format = Literal["png", "webp", "jpg", "avif", "tiff", "zip", "psd"]
 FORMATS: tuple[Format, ...] = get_args(Format)
 
 _ALIASES: dict[str, Format] = {"jpeg": "jpg", "jpe": "jpg", "jfif": "jpg", "tif": "tiff"}

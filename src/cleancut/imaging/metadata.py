@@ -21,6 +21,9 @@ MAX_ICC_BYTES = 8 << 20
 MAX_EXIF_BYTES = 4 << 20
 
 _ORIENTATION = 0x0112
+_RESOLUTIONS = (0x011A, 0x011B)
+_RESOLUTION_UNIT = 0x0128
+_INCH = 2
 _warnings_lock = threading.RLock()
 _METRES_PER_INCH = 0.0254
 
@@ -101,6 +104,33 @@ def upright_exif(exif: bytes | None) -> tuple[bytes | None, int]:
     except struct.error:
         return None, 1
     return block, 1
+
+
+def exif_at(exif: bytes | None, dpi: float) -> bytes | None:
+    """The same EXIF block with another resolution, where it states one (EXIF 2.32, 4.6.4 A).
+
+    What cannot be parsed stays as it is.
+    """
+    if exif is None or exif[:4] not in (b"II*\0", b"MM\0*"):
+        return exif
+    order = "<" if exif[:2] == b"II" else ">"
+    patched = bytearray(exif)
+    try:
+        (directory,) = struct.unpack_from(order + "I", exif, 4)
+        (entries,) = struct.unpack_from(order + "H", exif, directory)
+        for entry in range(entries):
+            at = directory + 2 + 12 * entry
+            tag, kind, count = struct.unpack_from(order + "HHI", exif, at)
+            if tag in _RESOLUTIONS and kind == 5 and count == 1:
+                (place,) = struct.unpack_from(order + "I", exif, at + 8)
+                if place < 8:  # the header is there
+                    return exif
+                struct.pack_into(order + "II", patched, place, round(dpi * 100), 100)
+            elif tag == _RESOLUTION_UNIT and kind == 3 and count == 1:
+                struct.pack_into(order + "H", patched, at + 8, _INCH)
+    except struct.error:
+        return exif
+    return bytes(patched)
 
 
 def orient(pixels: _Array, orientation: int) -> _Array:

@@ -64,6 +64,7 @@ def solve(
     *,
     guess: Alpha | None = None,
     weight: Alpha | None = None,
+    known: Alpha | None = None,
     epsilon: float = 1e-7,
     tolerance: float = 3e-3,
     max_iterations: int = 200,
@@ -74,18 +75,21 @@ def solve(
     ``rgb`` is (H, W, 3), ``trimap`` (H, W) holding 0, 1 and anything between for unknown,
     ``guess`` (H, W) in [0, 1] a first answer, as from a net: where the solver starts, and what is
     returned if it does not arrive. ``weight`` (H, W) in [0, 1] is how strongly each unknown pixel
-    is held at the guess (0.01 is much). ``epsilon`` pulls alpha towards a constant in flat windows
-    (colours in 0..1, squared). The solver stops when the residual is ``tolerance`` times the
-    right side, or gives up after ``max_iterations``. As the minimum of a quadratic form never quite
-    reaches 0 and 1, the band is stretched by ``stretch`` at both ends. With nothing known there is
-    nothing to solve: that is the guess too, not converged. Raises ``BadArray`` and ``BadOption``.
+    is held at the guess (0.01 is much). ``known`` (H, W) in [0, 1] are the alphas that the known
+    pixels have, where these are others than 0 and 1. ``epsilon`` pulls alpha towards a constant in
+    flat windows (colours in 0..1, squared). The solver stops when the residual is ``tolerance``
+    times the right side, or gives up after ``max_iterations``. As the minimum of a quadratic form
+    never quite reaches 0 and 1, the band is stretched by ``stretch`` at both ends. With nothing
+    known there is nothing to solve: that is the guess too, not converged. Raises ``BadArray`` and
+    ``BadOption``.
 
     The band is solved coarse to fine, each size starting from the one below it. With more than
     half a million unknown pixels the finest size is left to the local colour models of the one
     below.
     """
     check_rgb(rgb)
-    for name, plane in (("trimap", trimap), ("guess", guess), ("weight", weight)):
+    planes = {"trimap": trimap, "guess": guess, "weight": weight, "known": known}
+    for name, plane in planes.items():
         if plane is not None:
             check_alpha(plane, name)
             if plane.shape != rgb.shape[:2]:
@@ -99,7 +103,8 @@ def solve(
             hint="leave them out to use the defaults",
         )
     unknown = (trimap > 0) & (trimap < 1)
-    start = np.where(unknown, 0.5 if guess is None else guess, trimap).astype(np.float32)
+    fixed = trimap if known is None else known
+    start = np.where(unknown, 0.5 if guess is None else guess, fixed).astype(np.float32)
     if not unknown.any():
         return Solution(start, converged=True, iterations=0)
     if unknown.all():
@@ -111,7 +116,8 @@ def solve(
     alpha = start.copy()
     if found.converged or guess is None:
         level = np.float32(stretch)
-        alpha[box] = np.clip((found.alpha - level) / (1 - 2 * level), 0, 1)  # 0 and 1 stay
+        solved = np.clip((found.alpha - level) / (1 - 2 * level), 0, 1)
+        alpha[box] = np.where(unknown[box], solved, start[box])
     return replace(found, alpha=alpha)
 
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from cleancut.arrays import Alpha, Rgb
+    from cleancut.arrays import Alpha, Rgb, Tensor
     from cleancut.guidance import Guidance, Span
     from cleancut.imaging.picture import Picture
 
@@ -45,21 +45,31 @@ class Marks:
     """Guidance as arrays (H, W).
 
     ``keep`` and ``remove`` are True under points and scribbles, and share no pixel. ``trimap``
-    holds 0, 0.5 (unknown) and 1; ``mask`` is a first matte. ``box`` and ``roi`` are (left, top,
-    right, bottom) in pixels, inside the picture.
+    holds 0, 0.5 (unknown) and 1; ``mask`` is a first matte, ``matte`` a finished one. With a
+    ``matte`` marks change what they cover and nothing else, but for those of ``clicks``, the points
+    to keep and to remove, and ``again`` is True where the matte is to be solved anew. ``box`` and
+    ``roi`` are (left, top, right, bottom) in pixels, inside the picture.
     """
 
     keep: Mask
     remove: Mask
     trimap: Alpha | None = None
     mask: Alpha | None = None
+    matte: Alpha | None = None
+    clicks: tuple[Mask, Mask] | None = None
+    again: Mask | None = None
     box: Span | None = None
     roi: Span | None = None
 
     @property
     def drawn(self) -> bool:
-        """Whether there is a point or a scribble at all."""
+        """Whether there is a point to keep or to remove, or a scribble that says so."""
         return bool(self.keep.any() or self.remove.any())
+
+    @property
+    def given(self) -> bool:
+        """Whether the user brings what a network would say: trimap, mask or matte."""
+        return not (self.trimap is None and self.mask is None and self.matte is None)
 
     @property
     def window(self) -> Span | None:
@@ -77,6 +87,7 @@ def marks_of(
     *,
     trimap: Picture | None = None,
     mask: Picture | None = None,
+    matte: Picture | None = None,
     scribbles: Picture | None = None,
     seen: Alpha | None = None,
 ) -> Marks:
@@ -88,24 +99,27 @@ def marks_of(
     without a mark, ``BadOption`` for points and boxes outside the picture and for marks that
     contradict each other.
     """
-    keep, remove = np.zeros((height, width), np.bool_), np.zeros((height, width), np.bool_)
-    if scribbles is not None:
-        _check_size(scribbles, "scribbles", height, width)
+    given = {"trimap": trimap, "mask": mask, "matte": matte, "scribbles": scribbles}
+    for name, picture in given.items():
+        if picture is not None:
+            _check_size(picture, name, height, width)
+    nothing = np.zeros((height, width), np.bool_)
+    keep, remove, again = nothing, nothing, None
+    if scribbles is not None and matte is not None:
+        keep, remove, again = _strokes(scribbles)
+    elif scribbles is not None:
         keep, remove = _drawn(scribbles)
-    known = None
-    if trimap is not None:
-        _check_size(trimap, "trimap", height, width)
-        known = _trimap(trimap)
-    first = None
-    if mask is not None:
-        _check_size(mask, "mask", height, width)
-        first = mask.alpha if mask.alpha is not None else _grey(mask.rgb)
     keep, remove = _clicked(keep, remove, guidance)
+    if again is not None:
+        again &= ~(keep | remove)
     marks = Marks(
         keep=keep,
         remove=remove,
-        trimap=known,
-        mask=None if first is None else check_alpha(first, "mask").copy(),
+        trimap=None if trimap is None else _trimap(trimap),
+        mask=None if mask is None else _matte(mask, "mask"),
+        matte=None if matte is None else _matte(matte, "matte"),
+        clicks=None if matte is None else _clicked(nothing, nothing, guidance),
+        again=again if again is not None and again.any() else None,
         box=box_in(guidance.keep_box, "keep_box", height, width),
         roi=box_in(guidance.roi, "roi", height, width),
     )
@@ -118,10 +132,10 @@ def marks_of(
 def guide(rgb: Rgb, alpha: Alpha, marks: Marks) -> Alpha:
     """``alpha`` (H, W) corrected by points and scribbles: what they lie on changes as a whole.
 
-    Where no mark reaches it is ``alpha`` to the bit; pixels under marks are exactly 0 or 1.
-    Without marks, a copy. Raises ``BadArray``.
+    With a finished matte only points do that. Where no mark reaches it is ``alpha`` to the bit;
+    pixels under marks are exactly 0 or 1. Without marks, a copy. Raises ``BadArray``.
     """
-    guided = follow(rgb, alpha, marks.keep, marks.remove)
+    guided = follow(rgb, alpha, *(marks.clicks or (marks.keep, marks.remove)))
     guided[marks.keep] = 1
     guided[marks.remove] = 0
     return guided
@@ -223,14 +237,45 @@ def _trimap(picture: Picture) -> Alpha:
     return trimap
 
 
-def _drawn(picture: Picture) -> tuple[Mask, Mask]:
-    """The pixels a scribble picture marks to keep and to remove."""
-    colour = _unit(picture.rgb)
-    red, green, blue = colour[..., 0], colour[..., 1], colour[..., 2]
-    keep = (green >= STRONG) & (np.maximum(red, blue) <= WEAK)
-    remove = (red >= STRONG) & (np.maximum(green, blue) <= WEAK)
+def _matte(picture: Picture, name: str) -> Alpha:
+    """(H, W): the transparency of a picture that has some, else its brightness."""
+    plane = picture.alpha if picture.alpha is not None else _grey(picture.rgb)
+    return check_alpha(plane, name).copy()
+
+
+def _painted(picture: Picture) -> tuple[Mask, Mask, Mask]:
+    """Where a scribble picture is red, green and blue."""
+    red, green, blue = cv2.split(np.ascontiguousarray(picture.rgb))
+    strong, weak = (full_scale(picture.rgb) * level for level in (STRONG, WEAK))
+
+    def only(one: Tensor, two: Tensor, three: Tensor) -> Mask:
+        pure: Mask = (one >= strong) & (cv2.max(two, three) <= weak)
+        return pure
+
+    return only(red, green, blue), only(green, red, blue), only(blue, red, green)
+
+
+def _strokes(picture: Picture) -> tuple[Mask, Mask, Mask]:
+    """The pixels that scribbles on a matte mark to keep, to remove and to solve again."""
+    remove, keep, again = _painted(picture)
     if picture.alpha is not None:
         painted = picture.alpha >= 0.5
+        keep, remove, again = keep & painted, remove & painted, again & painted
+    if not (keep.any() or remove.any() or again.any()):
+        raise BadArray(
+            "the scribbles hold no mark",
+            hint="on a matte paint pure green (0,255,0) on what to keep, pure red (255,0,0) on "
+            "what to remove and pure blue (0,0,255) on what to solve again",
+        )
+    return keep, remove, again
+
+
+def _drawn(picture: Picture) -> tuple[Mask, Mask]:
+    """The pixels a scribble picture marks to keep and to remove."""
+    remove, keep, _ = _painted(picture)
+    if picture.alpha is not None:
+        painted = picture.alpha >= 0.5
+        colour = _unit(picture.rgb)
         low, high = colour.min(axis=2), colour.max(axis=2)
         keep, remove = (keep | (low >= LIGHT)) & painted, (remove | (high <= DARK)) & painted
     if not (keep.any() or remove.any()):

@@ -1,4 +1,4 @@
-"""What can be asked for: ``/v1/models``, ``/v1/options``, the schema and a page made from it."""
+"""What can be asked for: ``/v1/about``, ``/v1/models``, ``/v1/options``, and the schema."""
 
 from __future__ import annotations
 
@@ -11,10 +11,12 @@ from fastapi.openapi.utils import get_openapi
 from starlette.requests import Request
 from starlette.responses import Response
 
+from cleancut import __version__
 from cleancut.errors import CleancutError, KeyRefused, RateLimited
+from cleancut.imaging.readable import readable, writable
 from cleancut.options import parse_background
 from cleancut.server import openapi
-from cleancut.server.auth import caller_of
+from cleancut.server.auth import caller_of, guest
 from cleancut.server.docs_page import POLICY, page
 from cleancut.server.faults import PROBLEM_SCHEMA, statuses
 from cleancut.server.form import is_file, offered
@@ -24,6 +26,8 @@ from cleancut.server.threads import in_thread
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
+
+    from cleancut.server.services import Services
 
 router = APIRouter()
 
@@ -42,6 +46,28 @@ def _rows(about: str, example: list[dict[str, Any]]) -> dict[str, Any]:
             }
         },
     }
+
+
+@router.get(
+    "/v1/about",
+    tags=["about"],
+    summary="What this server is, reads, writes and allows",
+    operation_id="about",
+    dependencies=[Depends(guest)],
+    response_class=Response,
+    responses={
+        200: {
+            "description": "About this server.",
+            "content": {"application/json": {"schema": openapi.ABOUT_SCHEMA}},
+        },
+        **_REFUSALS,
+    },
+)
+async def about(request: Request) -> Response:
+    """Asks for no key."""
+    services: Services = request.app.state.services
+    told = await in_thread(_about, services)
+    return Response(json.dumps(told), media_type="application/json")
 
 
 @router.get(
@@ -134,6 +160,28 @@ def schema_of(app: FastAPI) -> dict[str, Any]:
                     operation.setdefault("security", [{"key": []}, {"bearer": []}, {}])
         app.openapi_schema = made
     return app.openapi_schema
+
+
+def _about(services: Services) -> dict[str, Any]:
+    settings = services.settings
+    return {
+        "name": "cleancut",
+        "version": __version__,
+        "limits": {
+            "bytes": settings.max_body,
+            "megapixels": settings.defaults.max_megapixels,
+            "queue": settings.queue,
+            "job_items": settings.max_job_items,
+            "job_bytes": settings.max_job_body,
+        },
+        "reads": [
+            {"name": kind.name, "types": kind.types, "suffixes": kind.suffixes}
+            for kind in readable()
+        ],
+        "writes": writable(),
+        "key_needed": services.keys.required,
+        "video": False,
+    }
 
 
 def _default(settings: Settings, name: str) -> Any:

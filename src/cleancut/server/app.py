@@ -17,7 +17,7 @@ from starlette.routing import Match
 
 from cleancut import __version__
 from cleancut.errors import BadRequest, CleancutError
-from cleancut.server import about, cutouts, faults, health, jobs_api, rembg, removebg
+from cleancut.server import about, cutouts, faults, health, jobs_api, page, rembg, removebg
 from cleancut.server.body import WHOLE_AT_ONCE
 from cleancut.server.guard import Guard
 from cleancut.server.telemetry import Telemetry
@@ -71,6 +71,8 @@ def create_app(services: Services) -> FastAPI:
     app.include_router(cutouts.router)
     app.include_router(about.router)
     app.include_router(health.router)
+    if services.settings.page:
+        app.include_router(page.router_of(page.files_of()))
     _add_doors(app)
     app.add_exception_handler(CleancutError, _refuse)
     app.add_exception_handler(HTTPException, _refuse_framework)

@@ -55,6 +55,27 @@ async def admitted(request: Request) -> Caller:
     return await to_thread.run_sync(ask)
 
 
+async def guest(request: Request) -> None:
+    """Let in who bears no key, also where others need one. A dependency of routes without secrets.
+
+    A server without keys answers no foreign web page here either. Raises ``KeyRefused``.
+    """
+    services = request.app.state.services
+    if not await to_thread.run_sync(lambda: services.keys.required):
+        _refuse_foreign(request, services.settings)
+
+
+async def visitor(request: Request) -> None:
+    """Let in who looks at the page, with or without a key. A dependency of its routes.
+
+    Links from elsewhere may lead here, but a server without keys has no other name than its own
+    (DNS rebinding). Raises ``KeyRefused``.
+    """
+    services = request.app.state.services
+    if not await to_thread.run_sync(lambda: services.keys.required):
+        _refuse_name(request, services.settings)
+
+
 def is_loopback(host: str) -> bool:
     """Whether only this machine can reach a server that listens on ``host``."""
     if host.rstrip(".").lower() == "localhost":
@@ -114,16 +135,8 @@ def _refuse_foreign(request: Request, settings: Settings) -> None:
     A page that a person of this machine looks at can send requests to loopback, under its own
     origin, or under a name of its own that leads here (DNS rebinding).
     """
+    _refuse_name(request, settings)
     host = request.headers.get("host", "")
-    if not settings.insecure:
-        if not is_loopback(settings.host):
-            raise KeyRefused("an API key is needed", hint="run: cleancut keys add NAME")
-        if host and not _meant(host, settings):
-            raise KeyRefused(
-                "without API keys this server answers only to its own address",
-                hint=f"ask for http://127.0.0.1:{settings.port}, name the host with --public-url, "
-                "or run: cleancut keys add NAME",
-            )
     origin = request.headers.get("origin")
     if "*" in settings.cors or (origin is not None and origin in settings.cors):
         return
@@ -133,6 +146,21 @@ def _refuse_foreign(request: Request, settings: Settings) -> None:
         raise KeyRefused(
             "without API keys this server does not answer other web pages",
             hint="name the page's origin with --cors, or run: cleancut keys add NAME",
+        )
+
+
+def _refuse_name(request: Request, settings: Settings) -> None:
+    """Refuse a request that names another host than this server's."""
+    if settings.insecure:
+        return
+    if not is_loopback(settings.host):
+        raise KeyRefused("an API key is needed", hint="run: cleancut keys add NAME")
+    host = request.headers.get("host", "")
+    if host and not _meant(host, settings):
+        raise KeyRefused(
+            "without API keys this server answers only to its own address",
+            hint=f"ask for http://127.0.0.1:{settings.port}, name the host with --public-url, "
+            "or run: cleancut keys add NAME",
         )
 
 

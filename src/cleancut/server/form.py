@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cleancut.errors import BadOption, BadRequest, UnknownModel, UnsupportedFormat, WeightsError
-from cleancut.guidance import Guidance
+from cleancut.guidance import PICTURES, Guidance
 from cleancut.imaging.formats import format_of
 from cleancut.options import Options, parse_background
 from cleancut.server.settings import OPERATOR_ONLY
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 CHOSEN = tuple(field.name for field in fields(Options) if field.name not in OPERATOR_ONLY)
 #: Fields of ``Guidance``: those that are text, and those that are pictures.
 GUIDES = ("keep_points", "remove_points", "keep_box", "roi")
-GUIDE_FILES = ("trimap", "mask", "scribbles")
+GUIDE_FILES = PICTURES
 
 #: Options that decide which networks are asked.
 _CHOOSING = {"model", "precision", "commercial_only"}

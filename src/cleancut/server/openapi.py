@@ -22,7 +22,9 @@ _GUIDE_HELP = {
     "roi": "look only in this box; everything outside is removed",
     "trimap": "white: keep, black: remove, grey: to be solved",
     "mask": "a first matte in place of a network's",
-    "scribbles": "green marks on what to keep, red ones on what to remove",
+    "matte": "a finished matte, taken as it is; scribbles then change only what they cover",
+    "scribbles": "green marks on what to keep, red ones on what to remove; with a matte blue ones "
+    "on what to solve again",
 }
 #: Help of options that clients say in other words than the command line.
 _HELP = {
@@ -237,5 +239,38 @@ CUTOUT_SCHEMA: dict[str, Any] = {
         "notes": {"type": "array", "items": {"type": "string"}},
         "timings_ms": {"type": "object", "additionalProperties": {"type": "number"}},
         "cached": {"type": "boolean"},
+    },
+}
+
+_TEXTS = {"type": "array", "items": {"type": "string"}}
+ABOUT_SCHEMA: dict[str, Any] = {
+    "title": "About",
+    "type": "object",
+    "required": ["name", "version", "limits", "reads", "writes", "key_needed", "video"],
+    "properties": {
+        "name": {"const": "cleancut"},
+        "version": {"type": "string"},
+        "limits": {
+            "type": "object",
+            "required": ["bytes", "megapixels", "queue", "job_items", "job_bytes"],
+            "properties": {
+                "bytes": {"type": "integer", "description": "one picture as it is sent"},
+                "megapixels": {"type": "number", "description": "its pixels, in millions"},
+                "queue": {"type": "integer", "description": "pictures that may wait"},
+                "job_items": {"type": "integer", "description": "pictures of one job"},
+                "job_bytes": {"type": "integer", "description": "all of them as they are sent"},
+            },
+        },
+        "reads": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "required": ["name", "types", "suffixes"],
+                "properties": {"name": {"type": "string"}, "types": _TEXTS, "suffixes": _TEXTS},
+            },
+        },
+        "writes": {**_TEXTS, "description": "what `format` may be"},
+        "key_needed": {"type": "boolean", "description": "whether pictures need an API key"},
+        "video": {"type": "boolean", "description": "whether videos are taken"},
     },
 }

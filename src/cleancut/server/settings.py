@@ -35,7 +35,8 @@ class Settings:
     when the server ends. ``keep_s`` is how long a job's results can be fetched. ``secret`` signs
     links and webhooks; without one, one is made in ``data``. ``public_url`` is what links begin
     with. ``improve`` keeps pictures that clients send for review. ``fetch`` lets clients name URLs,
-    ``fetch_from`` are hosts or networks that may be asked although they are private.
+    ``fetch_from`` are hosts or networks that may be asked although they are private. ``page``
+    serves the web page beside the APIs.
     """
 
     host: str = "127.0.0.1"
@@ -71,6 +72,7 @@ class Settings:
     fetch: bool = True
     fetch_from: tuple[str, ...] = ()
     log_format: str = "json"
+    page: bool = True
 
     def __post_init__(self) -> None:
         for name in ("queue", "max_body", "max_job_body", "max_job_items", "job_storage"):

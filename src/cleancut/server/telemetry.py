@@ -257,6 +257,8 @@ DOORS = (
     ("/v1/webhook-secret", "jobs"),
     ("/v1/models", "about"),
     ("/v1/options", "about"),
+    ("/v1/presets", "about"),
+    ("/v1/about", "about"),
     ("/v1.0", "removebg"),
     ("/api/removebg", "removebg"),
     ("/api/account", "removebg"),
@@ -266,6 +268,8 @@ DOORS = (
     ("/metrics", "metrics"),
     ("/docs", "about"),
     ("/openapi.json", "about"),
+    ("/page", "page"),
+    ("/", "page"),
 )
 
 

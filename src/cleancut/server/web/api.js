@@ -1,0 +1,216 @@
+// @ts-check
+/** The server's public HTTP API, as this page uses it. */
+
+/** Codes that are worth another try by themselves, with how often. */
+const PATIENCE = { busy: 60, "rate-limited": 60, cancelled: 3 };
+
+/** What went wrong with a request, by the server's stable code. */
+export class Problem extends Error {
+  /**
+   * @param {number} status 0 where there was no answer
+   * @param {string} code
+   * @param {string} detail
+   * @param {string} [hint]
+   * @param {number | null} [retryAfter] seconds
+   */
+  constructor(status, code, detail, hint = "", retryAfter = null) {
+    super(detail);
+    this.status = status;
+    this.code = code;
+    this.detail = detail;
+    this.hint = hint;
+    this.retryAfter = retryAfter;
+  }
+}
+
+/** @type {string} */
+let key = "";
+/** @type {(wrong: boolean) => Promise<string | null>} */
+let asker = async () => null;
+/** @type {Promise<boolean> | null} */
+let asking = null;
+
+/** Send `given` as the API key from now on. @param {string} given */
+export function useKey(given) {
+  key = given;
+}
+
+/**
+ * How the user is asked for a key: gets whether one was refused, gives the key or null.
+ * @param {(wrong: boolean) => Promise<string | null>} ask
+ */
+export function askForKeyWith(ask) {
+  asker = ask;
+}
+
+/** What the server takes and gives. */
+export function about() {
+  return getJson("/v1/about");
+}
+
+/** The models that can be named. */
+export function models() {
+  return getJson("/v1/models");
+}
+
+/** Ready-made sizes, and sheets to print. */
+export function presets() {
+  return getJson("/v1/presets");
+}
+
+/**
+ * Have one picture cut out. Waits while the server is busy; asks for a key where one is needed.
+ * @param {{image: Blob, fields?: Record<string, string>, files?: Record<string, Blob>,
+ *   signal?: AbortSignal, onProgress?: (share: number, state: string) => void}} order
+ *   `onProgress` hears the upload's share, with "waiting", "sending" or "working"
+ * @returns {Promise<{blob: Blob, facts: import("./items.js").Facts}>}
+ */
+export async function cut({ image, fields = {}, files = {}, signal, onProgress }) {
+  for (let tries = 0; ; tries += 1) {
+    try {
+      return await cutOnce({ image, fields, files, signal, onProgress });
+    } catch (error) {
+      if (!(error instanceof Problem)) throw error;
+      if (error.status === 401 && (await newKey())) continue;
+      if (tries >= (PATIENCE[error.code] ?? 0)) throw error;
+      onProgress?.(0, "waiting");
+      await pause(error.retryAfter ?? 2, signal);
+    }
+  }
+}
+
+function cutOnce({ image, fields, files, signal, onProgress }) {
+  const form = new FormData();
+  form.append("image", image, nameOf(image, "picture"));
+  for (const [name, value] of Object.entries(fields)) form.append(name, value);
+  for (const [name, file] of Object.entries(files)) form.append(name, file, nameOf(file, name));
+  return new Promise((resolve, reject) => {
+    const request = new XMLHttpRequest();
+    const started = performance.now();
+    const stop = () => request.abort();
+    const failed = (error) => {
+      signal?.removeEventListener("abort", stop);
+      reject(error);
+    };
+    request.open("POST", "/v1/cutouts");
+    if (key) request.setRequestHeader("X-API-Key", key);
+    request.responseType = "blob";
+    request.upload.onprogress = (event) => {
+      if (event.lengthComputable) onProgress?.(event.loaded / event.total, "sending");
+    };
+    request.upload.onload = () => onProgress?.(1, "working");
+    request.onabort = () => failed(new DOMException("called off", "AbortError"));
+    request.onerror = () => failed(unreachable());
+    request.onload = async () => {
+      signal?.removeEventListener("abort", stop);
+      const header = (name) => request.getResponseHeader(name);
+      if (request.status !== 200) {
+        reject(problemOf(request.status, header("Retry-After"), await textOf(request.response)));
+      } else {
+        resolve({ blob: request.response, facts: factsOf(header, performance.now() - started) });
+      }
+    };
+    if (signal?.aborted) return failed(new DOMException("called off", "AbortError"));
+    signal?.addEventListener("abort", stop, { once: true });
+    onProgress?.(0, "sending");
+    request.send(form);
+  });
+}
+
+/** @returns {import("./items.js").Facts} */
+function factsOf(header, ms) {
+  const number = (name) => (header(name) === null ? null : Number(header(name)));
+  const [left, top, width, height] = ["Left", "Top", "Width", "Height"].map((side) =>
+    number(`X-Foreground-${side}`),
+  );
+  return {
+    confidence: number("X-Confidence"),
+    notes: notesOf(header("X-Notes")),
+    model: header("X-Model") ?? "",
+    width: number("X-Width") ?? 0,
+    height: number("X-Height") ?? 0,
+    box: left === null ? null : { left, top, width, height },
+    cached: header("X-Cache") === "hit",
+    ms: Math.round(ms),
+  };
+}
+
+function notesOf(text) {
+  let lines = [];
+  try {
+    lines = JSON.parse(text ?? "[]");
+  } catch {
+    lines = [...(text ?? "").matchAll(/"(\w+: [^"]*)"/g)].map((found) => found[1]); // cut off
+  }
+  return lines.map((line) => {
+    const [, code, rest] = /^(\w+): ([^]*)$/.exec(line) ?? [null, "", String(line)];
+    return { code, text: rest };
+  });
+}
+
+async function getJson(path) {
+  for (;;) {
+    let answer;
+    try {
+      answer = await fetch(path, { headers: key ? { "X-API-Key": key } : {} });
+    } catch {
+      throw unreachable();
+    }
+    if (answer.ok) return answer.json();
+    const retry = answer.headers.get("Retry-After");
+    const problem = problemOf(answer.status, retry, await answer.text());
+    if (answer.status !== 401 || !(await newKey())) throw problem;
+  }
+}
+
+/** Ask for a key, once for all requests that want one; false if the user gives none. */
+function newKey() {
+  asking ??= asker(Boolean(key))
+    .then((given) => {
+      key = given ?? "";
+      return Boolean(given);
+    })
+    .finally(() => {
+      asking = null;
+    });
+  return asking;
+}
+
+function problemOf(status, retry, text) {
+  let said = {};
+  try {
+    said = JSON.parse(text);
+  } catch {
+    // A proxy's page says nothing that we could use.
+  }
+  const wait = Number(retry);
+  return new Problem(
+    status,
+    said.code ?? `http-${status}`,
+    said.detail ?? `HTTP ${status}`,
+    said.hint ?? "",
+    retry && Number.isFinite(wait) ? wait : null,
+  );
+}
+
+function unreachable() {
+  return new Problem(0, "unreachable", "there was no answer");
+}
+
+async function textOf(blob) {
+  return blob instanceof Blob ? blob.text() : "";
+}
+
+function nameOf(blob, name) {
+  return /** @type {any} */ (blob).name || name;
+}
+
+function pause(seconds, signal) {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(resolve, seconds * 1000);
+    signal?.addEventListener("abort", () => {
+      clearTimeout(timer);
+      reject(new DOMException("called off", "AbortError"));
+    });
+  });
+}

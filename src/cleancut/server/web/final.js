@@ -1,0 +1,84 @@
+// @ts-check
+/** Downloads exactly as they will be, made once for the same settings. */
+
+import { cut } from "./api.js";
+import { finalFields, settings } from "./settings.js";
+
+/** How many finished files of one picture are kept. */
+const KEPT = 3;
+
+/** @type {WeakMap<import("./items.js").Item, Map<string, Promise<{blob: Blob, name: string}>>>} */
+const made = new WeakMap();
+/** Photos and mattes by number, so that they can be part of a key. */
+const photos = new WeakMap();
+let counted = 0;
+
+/**
+ * Whether a download looks different from the cutout on its background.
+ * @param {import("./settings.js").Values} chosen
+ */
+export function framed(chosen) {
+  const { canvas, head, sheet, scale, position } = finalFields(chosen);
+  return chosen.crop || [canvas, head, sheet, scale, position].some(Boolean);
+}
+
+/**
+ * The download of `item` in `format` under the settings of now.
+ * @param {import("./items.js").Item} item
+ * @param {string} [format]
+ * @param {AbortSignal} [signal]
+ * @returns {Promise<{blob: Blob, name: string}>}
+ */
+export function finalOf(item, format = settings.format, signal = undefined) {
+  const chosen = settings.all;
+  const name = `${stem(item.name)}.${format}`;
+  const { cutout } = item;
+  const plain = format === "png" && chosen.background.kind === "checker" && !framed(chosen);
+  if (plain && cutout) return Promise.resolve({ blob: cutout, name });
+  const known = made.get(item) ?? new Map();
+  made.set(item, known);
+  const key = keyOf(item, chosen, format);
+  const there = known.get(key);
+  if (there) return there;
+  const making = make(item, chosen, format, signal).then((blob) => {
+    if (item.finalProblem) item.set({ finalProblem: null });
+    return { blob, name };
+  });
+  known.set(key, making);
+  if (known.size > KEPT) known.delete(known.keys().next().value);
+  making.catch((error) => {
+    known.delete(key);
+    if (error.code) item.set({ finalProblem: error });
+  });
+  return making;
+}
+
+async function make(item, chosen, format, signal) {
+  const fields = finalFields(chosen, format);
+  /** @type {Record<string, Blob>} */
+  const files = {};
+  if (item.matte) {
+    files.matte = item.matte;
+    delete fields.model;
+    delete fields.refine;
+  }
+  if (chosen.background.kind === "photo") files.background_image = chosen.background.value;
+  const done = await cut({ image: item.file, fields, files, signal });
+  return done.blob;
+}
+
+function keyOf(item, chosen, format) {
+  const photo = chosen.background.kind === "photo" ? numberOf(chosen.background.value) : 0;
+  return JSON.stringify([finalFields(chosen, format), photo, numberOf(item.matte)]);
+}
+
+function numberOf(blob) {
+  if (!blob) return 0;
+  if (!photos.has(blob)) photos.set(blob, (counted += 1));
+  return photos.get(blob);
+}
+
+/** A name without its suffix. @param {string} name */
+export function stem(name) {
+  return name.replace(/\.[^.]{1,5}$/, "") || name;
+}

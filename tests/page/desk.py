@@ -1,0 +1,160 @@
+"""The page in a browser window, driven as a person would; and what it may never do meanwhile."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, Request
+
+WAIT_MS = 30_000
+DESKTOP = {"width": 1400, "height": 900}
+PHONE = {"width": 390, "height": 844}
+ARTEFACTS = Path(__file__).parents[2] / "page-artefacts"
+
+#: Adds up what moved without anybody having done anything (layout instability, web.dev/cls).
+_SHIFTS = """
+window.shifts = [];
+new PerformanceObserver((list) => {
+  for (const entry of list.getEntries()) {
+    if (!entry.hadRecentInput) window.shifts.push({
+      value: entry.value,
+      what: entry.sources.map((s) => s.node && (s.node.id || s.node.className || s.node.nodeName)),
+    });
+  }
+}).observe({ type: "layout-shift", buffered: true });
+"""
+
+
+class Desk:
+    """One window. ``page`` is Playwright's; the rest are what people do."""
+
+    def __init__(self, page: Page, url: str, folder: Path) -> None:
+        self.page = page
+        self.url = url
+        self.folder = folder
+        #: Console errors, failed scripts and requests to other hosts; the fixture wants none.
+        self.complaints: list[str] = []
+        #: Parts of complaints that the test provokes.
+        self.expected: list[str] = []
+
+    def open(self) -> Desk:
+        """Load the page and wait until it can be used."""
+        self.page.goto(self.url + "/")
+        self.page.locator("#drop button, #drop label").first.wait_for()
+        return self
+
+    def shifted(self) -> tuple[float, list[Any]]:
+        """How much of the page moved by itself so far, and what."""
+        shifts: list[dict[str, Any]] = self.page.evaluate("window.shifts")
+        return sum(shift["value"] for shift in shifts), shifts
+
+    def shoot(self, name: str) -> Path:
+        """Keep a screenshot to be looked at."""
+        ARTEFACTS.mkdir(exist_ok=True)
+        target = ARTEFACTS / f"{name}.png"
+        self.page.screenshot(path=target)
+        return target
+
+    # What is brought in
+
+    def pick(self, *paths: Path) -> Desk:
+        """Choose files with the button."""
+        self.page.locator("input[type=file]").first.set_input_files([*paths])
+        return self
+
+    def drop(self, *paths: Path, on: str = "body") -> Desk:
+        """Drop files on an element, as a file manager does."""
+        self._hand_over(paths, on, ["dragenter", "dragover", "drop"], "DragEvent", "dataTransfer")
+        return self
+
+    def paste(self, *paths: Path) -> Desk:
+        """Paste files."""
+        self._hand_over(paths, "body", ["paste"], "ClipboardEvent", "clipboardData")
+        return self
+
+    def _hand_over(
+        self, paths: Sequence[Path], on: str, events: list[str], kind: str, member: str
+    ) -> None:
+        files = [
+            {"name": path.name, "type": media_type(path), "data": [*path.read_bytes()]}
+            for path in paths
+        ]
+        self.page.evaluate(
+            """([files, on, events, kind, member]) => {
+              const held = new DataTransfer();
+              for (const { name, type, data } of files) {
+                held.items.add(new File([new Uint8Array(data)], name, { type }));
+              }
+              for (const event of events) {
+                const made = new window[kind](event,
+                  { bubbles: true, cancelable: true, [member]: held });
+                document.querySelector(on).dispatchEvent(made);
+              }
+            }""",
+            [files, on, events, kind, member],
+        )
+
+    # Words
+
+    def button(self, name: str | re.Pattern[str]) -> Locator:
+        """The button of this name."""
+        return self.page.get_by_role("button", name=name)
+
+
+def media_type(path: Path) -> str:
+    """What a browser says of a file; of HEIC nothing."""
+    known = {".jpg": "jpeg", ".jpeg": "jpeg", ".png": "png", ".webp": "webp", ".avif": "avif"}
+    name = known.get(path.suffix.lower())
+    return f"image/{name}" if name else ""
+
+
+@contextmanager
+def watched(browser: Browser, url: str, *, folder: Path, **context: Any) -> Iterator[Desk]:
+    """The page in a window of its own; it fails in the end if the page complained.
+
+    ``context`` is for ``Browser.new_context``: viewport, locale, colour scheme ...
+    """
+    settings = {"viewport": DESKTOP, "locale": "en-US", "accept_downloads": True, **context}
+    window = browser.new_context(**settings)
+    window.set_default_timeout(WAIT_MS)
+    window.add_init_script(_SHIFTS)
+    try:
+        page = window.new_page()
+        desk = Desk(page, url, folder)
+        host = urlsplit(url).netloc
+
+        def heard(message: ConsoleMessage) -> None:
+            if message.type in ("error", "warning"):
+                place = (message.location or {}).get("url", "")
+                desk.complaints.append(f"{message.type}: {message.text} {place}")
+
+        def asked(request: Request) -> None:
+            parts = urlsplit(request.url)
+            if parts.scheme not in ("blob", "data") and parts.netloc != host:
+                desk.complaints.append(f"a request to {request.url}")
+
+        page.on("console", heard)
+        page.on("pageerror", lambda error: desk.complaints.append(f"uncaught: {error}"))
+        page.on("request", asked)
+        yield desk
+        left = [told for told in desk.complaints if not any(part in told for part in desk.expected)]
+        assert left == []
+    finally:
+        window.close()
+
+
+def pixels(data: bytes | Path) -> NDArray[np.uint8]:
+    """A picture file as (H, W, C) bytes."""
+    with Image.open(io.BytesIO(data) if isinstance(data, bytes) else data) as image:
+        return np.asarray(image)

@@ -1,0 +1,153 @@
+"""What the page's files promise before any browser reads them."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import re
+import subprocess
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+import cleancut.server
+
+WEB = Path(cleancut.server.__file__).parent / "web"
+VENDOR = WEB / "vendor"
+FILES = sorted(path for path in WEB.rglob("*") if path.is_file())
+OURS = [path for path in FILES if VENDOR not in path.parents]
+SCRIPTS = [path for path in OURS if path.suffix == ".js"]
+LANGUAGES = sorted((WEB / "words").glob("*.js"))
+
+#: Bytes of everything, and of what a first visit loads, as it is stored.
+ALL, FIRST = 200_000, 120_000
+
+
+def name(path: Path) -> str:
+    return str(path.relative_to(WEB))
+
+
+@cache
+def words(path: Path) -> dict[str, str]:
+    """The words of one language, as node or Chromium would read them."""
+    text = path.read_text("utf-8")
+    body = re.sub(r"^\s*//.*$|/\*.*?\*/", "", text, flags=re.MULTILINE | re.DOTALL)
+    found: dict[str, str] = {}
+    for key, value in re.findall(r"^\s*\"([\w.-]+)\":\s*\n?\s*(\"(?:[^\"\\]|\\.)*\")", body, re.M):
+        assert key not in found, f"{name(path)} has {key} twice"
+        found[key] = json.loads(value)
+    return found
+
+
+def test_all_of_the_page_is_small() -> None:
+    sizes = {name(path): path.stat().st_size for path in FILES}
+    assert sum(sizes.values()) <= ALL, sorted(sizes.items(), key=lambda row: -row[1])[:8]
+
+
+def test_what_a_first_visit_is_sent_is_small() -> None:
+    """Compressed, as every browser asks for it; all scripts, though some load later."""
+    sent = [len(gzip.compress(path.read_bytes(), 9)) for path in FILES]
+    assert sum(sent) <= FIRST
+
+
+@pytest.mark.parametrize("path", OURS, ids=name)
+def test_files_of_the_page_stay_readable(path: Path) -> None:
+    lines = path.read_text("utf-8").splitlines()
+    assert len(lines) <= 400, "a file stops at 400 lines"
+    assert max(map(len, lines), default=0) <= 200
+
+
+@pytest.mark.parametrize("path", SCRIPTS, ids=name)
+def test_no_text_becomes_markup_or_code(path: Path) -> None:
+    text = path.read_text("utf-8")
+    for way in ("innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval("):
+        assert way not in text, f"{way}: make elements instead"
+    assert not re.search(r"new Function|setTimeout\(\s*[\"'`]", text)
+
+
+@pytest.mark.parametrize("path", OURS, ids=name)
+def test_nothing_comes_from_another_host(path: Path) -> None:
+    text = path.read_text("utf-8")
+    hosts = set(re.findall(r"https?://[^\s\"'`)<>]+", text)) - {"http://www.w3.org/2000/svg"}
+    assert hosts == set()
+    assert not re.search(r"(?:src|href|url)\s*[=(]\s*[\"']?//", text)
+
+
+def test_the_page_holds_no_inline_script_or_style() -> None:
+    text = (WEB / "index.html").read_text("utf-8")
+    assert re.findall(r"<script(?![^>]*\bsrc=)", text) == []
+    assert re.findall(r"<style|\sstyle=|\son\w+=", text) == []
+
+
+def test_every_language_has_the_same_words() -> None:
+    english = words(WEB / "words" / "en.js")
+    assert len(english) > 50
+    assert len(LANGUAGES) >= 2
+    for path in LANGUAGES:
+        theirs = words(path)
+        assert sorted(theirs.keys() ^ english.keys()) == [], name(path)
+        for key, value in theirs.items():
+            assert value.strip(), f"{name(path)}: {key} is empty"
+            assert holes(value) == holes(english[key]), f"{name(path)}: {key}"
+
+
+def holes(text: str) -> set[str]:
+    """What is filled in: the names in braces."""
+    return set(re.findall(r"\{(\w+)\}", text))
+
+
+def test_every_word_that_is_used_exists_and_every_other_one_is_gone() -> None:
+    """Keys are written whole, or as a template like `error.${code}` whose start counts."""
+    english = words(WEB / "words" / "en.js")
+    texts = [path.read_text("utf-8") for path in OURS if path.parent.name != "words"]
+    named = {key for text in texts for key in re.findall(r"\bt\(\s*\"([\w.-]+)\"", text)}
+    named |= {
+        key for text in texts for key in re.findall(r"data-t(?:-[a-z]+)?=\"([\w.-]+)\"", text)
+    }
+    assert sorted(named - english.keys()) == []
+    quoted = {key for text in texts for key in re.findall(r"[\"'`]([a-z]+(?:[.-]\w+)+)", text)}
+    starts = {start for text in texts for start in re.findall(r"`([\w.-]+[.-])\$\{", text)}
+    unused = {
+        key for key in english if key not in quoted and not key.startswith(tuple(starts) or ("\0",))
+    }
+    assert sorted(unused) == []
+
+
+def test_every_code_of_an_error_has_plain_words() -> None:
+    """What the server may answer is said in the page's own words, or its own text is shown."""
+    from cleancut import errors
+
+    english = words(WEB / "words" / "en.js")
+    codes = {
+        found.code
+        for found in vars(errors).values()
+        if isinstance(found, type) and issubclass(found, errors.CleancutError)
+    }
+    told = {key.removeprefix("error.").partition(".")[0] for key in english if "error." in key}
+    common = {"busy", "body-too-large", "image-too-large", "unreadable-image", "key-refused"}
+    assert common <= codes
+    assert common <= told
+
+
+def test_the_wheel_holds_the_page(tmp_path: Path) -> None:
+    """The build's own listing of what goes into a wheel."""
+    hatch = pytest.importorskip("hatchling.builders.wheel", reason="hatchling is not installed")
+    builder = hatch.WheelBuilder(str(Path(__file__).parents[2]))
+    held = {Path(file.distribution_path) for file in builder.recurse_included_files()}
+    ours = {Path("cleancut/server/web") / path.relative_to(WEB) for path in FILES}
+    assert ours <= held
+
+
+def test_every_script_is_sound(tmp_path: Path) -> None:
+    """Node reads each as the module that it is; skipped where there is no node."""
+    import shutil
+
+    node = shutil.which("node")
+    if node is None:
+        pytest.skip("needs node")
+    for path in SCRIPTS:
+        copy = tmp_path / f"{path.stem}.mjs"
+        copy.write_bytes(path.read_bytes())
+        done = subprocess.run([node, "--check", str(copy)], capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
