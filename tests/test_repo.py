@@ -16,6 +16,13 @@ import cleancut
 ROOT = Path(__file__).parent.parent
 SOURCE = ROOT / "src" / "cleancut"
 FILES = sorted(SOURCE.rglob("*.py"))
+WEB = SOURCE / "server" / "web"
+#: What is written here; what others wrote lies in ``vendor`` as they wrote it.
+PAGE = sorted(
+    path
+    for path in WEB.rglob("*")
+    if path.suffix in (".html", ".css", ".js") and "vendor" not in path.parts
+)
 FORBIDDEN_NAMES = ("utils", "helpers", "common", "manager")
 
 
@@ -54,6 +61,20 @@ def test_files_and_functions_stay_readable(path: Path) -> None:
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             told = node.body[0].end_lineno if ast.get_docstring(node) else node.lineno
             assert (node.end_lineno or 0) - (told or 0) <= 60, f"{node.name} is too long"
+
+
+@pytest.mark.parametrize("path", PAGE, ids=lambda path: str(path.relative_to(WEB)))
+def test_files_of_the_page_stay_readable(path: Path) -> None:
+    assert path.read_text("utf-8").count("\n") <= 400, "a file stops at 400 lines"
+    assert path.stem not in FORBIDDEN_NAMES
+
+
+def test_the_page_stays_under_200_kilobytes_and_asks_no_other_host() -> None:
+    files = [path for path in WEB.rglob("*") if path.is_file()]
+    assert sum(path.stat().st_size for path in files) <= 200_000
+    for path in PAGE:
+        found = re.findall(r"https?://[^\s\"'`)]+", path.read_text("utf-8"))
+        assert all(url.startswith("http://www.w3.org/") for url in found), path.name
 
 
 def test_options_have_one_flag_each_and_are_documented() -> None:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from cleancut.cache.entry import Cache
     from cleancut.cache.recall import Recall
     from cleancut.catalog import ModelSpec
+    from cleancut.face import Face
     from cleancut.guidance import Guidance, Source
     from cleancut.imaging.picture import Picture
     from cleancut.matting.guidance import Marks
@@ -97,8 +98,15 @@ class Engine:
             clock.mark("decode")
             panel, notes = self._panel_or_none(chosen, marks)
             clock.mark("load")
+            faces = self._faces(picture) if chosen.head is not None else ()
             result = pipeline.cutout(
-                picture, panel, chosen, marks=marks, background=backdrop, mark=clock.mark
+                picture,
+                panel,
+                chosen,
+                marks=marks,
+                background=backdrop,
+                faces=faces,
+                mark=clock.mark,
             )
         return replace(result, notes=(*notes, *result.notes), timings=clock.timings)
 
@@ -225,6 +233,16 @@ class Engine:
         from cleancut.models.load import Placing
 
         return Placing(options.backend, options.device, options.precision, self._threads)
+
+    def _faces(self, picture: Picture) -> tuple[Face, ...]:
+        from cleancut.models.faces import load_faces
+        from cleancut.subject import model_view
+
+        view = model_view(picture)
+        return tuple(
+            face.scaled(picture.width / view.shape[1])
+            for face in load_faces(self._threads).find(view)
+        )
 
     def _panel_or_none(
         self, options: Options, marks: Marks | None

@@ -12,6 +12,8 @@
     │   ├── InputNotFound           input-not-found
     │   ├── OutputNotWritable       output-not-writable
     │   ├── NoSubject               no-subject
+    │   ├── NoPerson                no-person
+    │   ├── ManyPeople              many-people
     │   └── RequestError            what a client asked of the server
     │       ├── BadRequest          bad-request
     │       ├── NotFound            not-found
@@ -133,6 +135,18 @@ class NoSubject(InputError):
     """The picture has no subject, and ``fail_if_empty`` was set."""
 
     code = "no-subject"
+
+
+class NoPerson(InputError):
+    """A head was asked for, and no person's face was found in the subject."""
+
+    code = "no-person"
+
+
+class ManyPeople(InputError):
+    """A head was asked for, and the subject is more than one person."""
+
+    code = "many-people"
 
 
 class RequestError(InputError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 #: A point in a picture's pixels: x to the right, y downwards, both from the upper left corner.
@@ -49,6 +50,27 @@ class Face:
         before = math.dist(self.left_cheek, self.nose)
         after = math.dist(self.nose, self.right_cheek)
         return (before - after) / max(before + after, 1e-6)
+
+    def moved(self, move: Callable[[Point], Point]) -> Face:
+        """The face with ``move`` done to every one of its points."""
+        return Face(self.score, *(move(getattr(self, name)) for name in POINTS))
+
+    def scaled(self, scale: float) -> Face:
+        """The face in a picture that is ``scale`` times as large."""
+        return self.moved(lambda point: (point[0] * scale, point[1] * scale))
+
+
+#: The fields of ``Face`` that are points, in their order.
+POINTS = (
+    "left_eye",
+    "right_eye",
+    "nose",
+    "mouth",
+    "chin",
+    "forehead",
+    "left_cheek",
+    "right_cheek",
+)
 
 
 def _middle(one: Point, other: Point) -> Point:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from cleancut.compose.background import blurred, cover, over, over_colour, solid_colour
 from cleancut.compose.canvas import fit, fit_subject, head_move
 from cleancut.compose.crop import Box, crop, subject_box, with_margin
+from cleancut.compose.head import fit_notes
 from cleancut.compose.place import Move, moved, place
 from cleancut.compose.sheet import lay_sheet
 from cleancut.errors import ImageTooLarge
@@ -69,15 +70,16 @@ def lay_out(alpha: Alpha, options: Options, *, head: Box | None = None) -> Layou
     wanted = parse_head(options.head)
     placing = parse_placing(options.scale, options.position)
     box = subject_box(alpha) if placing else None
+    notes: tuple[str, ...] = ()
     if wanted is not None and head is not None:
         move = head_move(head, canvas, wanted)
+        notes = fit_notes(alpha, move, canvas)
     elif placing is not None and box is not None:
         move = fit_subject(box, frame, canvas, placing)
     else:
         move = fit(frame, canvas)
-    notes: tuple[str, ...] = ()
     if move.scale > _SOFT:
-        notes = (
+        notes += (
             f"enlarged: shown {move.scale:.1f} times as large as in the picture; a larger picture "
             "would be sharper",
         )
@@ -109,7 +111,7 @@ def backdrop(
         return None
     page = layout.page
     if wanted.colour is not None:
-        like: Rgb = np.broadcast_to(picture.rgb[:1, :1], (page.height, page.width, 3))
+        like: Any = np.broadcast_to(picture.rgb[:1, :1], (page.height, page.width, 3))
         return solid_colour(like, in_profile(wanted.colour, picture))
     if background is not None:
         pixels = background.rgb

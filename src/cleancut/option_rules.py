@@ -52,7 +52,7 @@ def _check_page(values: Mapping[str, Any]) -> None:
             raise ImageTooLarge(
                 f"{flag(name)}: {page.width} x {page.height} pixels are more than the limit of "
                 f"{largest:g} megapixels",
-                hint="give a smaller size or fewer dpi, or raise --max-megapixels",
+                hint="give a smaller size, or fewer dpi",
             )
 
 

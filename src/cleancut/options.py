@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import os
 from dataclasses import asdict, dataclass, field, fields, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cleancut.errors import BadOption
 from cleancut.option_choices import (
@@ -44,6 +44,10 @@ from cleancut.option_values import (
     parse_placing,
     parse_shadow,
 )
+from cleancut.presets import preset_options
+
+if TYPE_CHECKING:
+    from typing import Unpack
 
 __all__ = [
     "CHOICES",
@@ -311,6 +315,14 @@ class Options:
             name = sorted(unknown)[0]
             raise BadOption(f"unknown option {name!r}", hint=f"known: {', '.join(sorted(known))}")
         return cls(**values)
+
+    @classmethod
+    def of_preset(cls, name: str, **changes: Unpack[OptionChanges]) -> Options:
+        """The options that a preset stands for, some of them changed; ``BadOption`` if unknown.
+
+        ``name`` is one of ``cleancut presets``, or several joined by a plus ("us+4x6in").
+        """
+        return cls.from_mapping({**preset_options(name), **changes})
 
     def with_(self, **changes: Any) -> Options:
         """A copy with some values changed, validated again."""

@@ -9,6 +9,7 @@ import numpy as np
 
 from cleancut.compose.background import over
 from cleancut.compose.crop import subject_box
+from cleancut.compose.head import pose
 from cleancut.errors import NoSubject
 from cleancut.framing import backdrop, framed, lay_out, metadata, repeat, shrink, tint
 from cleancut.imaging.resize import upsample_alpha
@@ -30,7 +31,10 @@ from cleancut.subject import Mark, find_subject, model_view, unmarked
 from cleancut.version import PIPELINE_VERSION as PIPELINE_VERSION
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from cleancut.arrays import Alpha, Rgb
+    from cleancut.face import Face
     from cleancut.imaging.picture import Picture
     from cleancut.matting.guidance import Marks
     from cleancut.models.base import Model
@@ -51,15 +55,17 @@ def cutout(
     *,
     marks: Marks | None = None,
     background: Picture | None = None,
+    faces: Sequence[Face] = (),
     mark: Mark = unmarked,
 ) -> Result:
     """Cut the subject out of ``picture``.
 
     ``marks`` is what the user said about it: definite pixels come out exactly so.
 
-    ``background`` holds the pixels where ``options.background`` names an image. ``mark`` is called
-    with a stage's name when it is done, for timing. Raises ``NoSubject`` with
-    ``options.fail_if_empty``.
+    ``background`` holds the pixels where ``options.background`` names an image, ``faces`` are those
+    of the picture where ``options.head`` is set. ``mark`` is called with a stage's name when it is
+    done, for timing. Raises ``NoSubject`` with ``options.fail_if_empty``, ``NoPerson`` and
+    ``ManyPeople`` with ``options.head``.
     """
     subject = find_subject(picture, panel, options, marks=marks, mark=mark)
     notes = [*picture.notes, *subject.notes]
@@ -82,7 +88,12 @@ def cutout(
         found = keep_shadow(picture.rgb, subject.alpha)
         foreground, alpha = under(foreground, alpha, found.opacity)
         notes += found.notes
-    layout = lay_out(alpha, options)
+    head = None
+    if options.head is not None:
+        posed = pose(foreground, alpha, faces)
+        foreground, alpha, head = posed.foreground, posed.alpha, posed.head
+        notes += posed.notes
+    layout = lay_out(alpha, options, head=head)
     notes += layout.notes
     behind = backdrop(picture, own, options, background, layout)
     foreground, alpha = framed(foreground, alpha, layout, options)

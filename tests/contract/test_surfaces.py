@@ -30,6 +30,11 @@ CASES: list[tuple[dict[str, object], list[str]]] = [
     ({"scale": "60%", "position": "0% 30%"}, ["--scale", "60%", "--position", "0% 30%"]),
     ({"max_output_megapixels": 0.002}, ["--max-output-megapixels", "0.002"]),
     ({"shadow": "drop:50,135,2%,2%"}, ["--shadow", "drop:50,135,2%,2%"]),
+    ({"canvas": "90x70", "scale": "80%"}, ["--canvas", "90x70", "--scale", "80%"]),
+    (
+        {"canvas": "9x12mm@150", "sheet": "5x4cm", "background": "#438edb"},
+        ["--canvas", "9x12mm@150", "--sheet", "5x4cm", "--background", "#438edb"],
+    ),
 ]
 #: What remove.bg's API calls the same, and what rembg's does; by the options' own texts.
 REMOVEBG: list[tuple[dict[str, str], dict[str, object]]] = [
@@ -111,6 +116,19 @@ def test_library_engine_command_line_batch_and_server_agree(
     by_batch = (tmp_path / "many" / "photo.png").read_bytes()
     by_server = asked(server, "/v1/cutouts", "image", photo, as_fields(values))
     assert by_function == by_engine == out.read_bytes() == by_batch == by_server
+
+
+def test_a_preset_means_the_same_everywhere(photo: Path, server: str, tmp_path: Path) -> None:
+    out = tmp_path / "out.png"
+    flags = ["--preset", "google", "--canvas", "150x150", "--model", "echo", "-q"]
+    assert main(["cut", str(photo), "-o", str(out), *flags]) == 0
+    assert main(["batch", str(photo), "-o", str(tmp_path / "many"), *flags]) == 0
+    options = Options.of_preset("google", canvas="150x150", model="echo")
+    fields = {"preset": "google", "canvas": "150x150"}
+    by_server = asked(server, "/v1/cutouts", "image", photo, fields)
+    by_batch = (tmp_path / "many" / "photo.png").read_bytes()
+    by_function = cutout(photo, options=options).encode("png")
+    assert by_function == out.read_bytes() == by_batch == by_server
 
 
 @pytest.mark.parametrize(("fields", "values"), REMOVEBG, ids=lambda value: str(value))

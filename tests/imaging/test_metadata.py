@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from cleancut.errors import ImageTooLarge, UnreadableImage
-from cleancut.imaging.metadata import check_size, orient, per_inch, upright_exif
+from cleancut.imaging.metadata import check_size, exif_at, orient, per_inch, upright_exif
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
@@ -92,3 +92,28 @@ def test_resolutions():
     assert per_inch(100, 100, unit="cm") == (254.0, 254.0)
     assert per_inch(0, 72, unit="inch") is None
     assert per_inch(1, 1, unit="") is None
+
+
+@pytest.mark.parametrize(("order", "magic"), [("<", b"II*\0"), (">", b"MM\0*")])
+def test_a_stated_resolution_is_replaced_and_nothing_else(order, magic):
+    def block(dpi, unit):
+        rows = [(0x010F, 2, 4, b"me\0\0"), (0x011A, 5, 1, struct.pack(order + "I", 62))]
+        rows += [(0x011B, 5, 1, struct.pack(order + "I", 70))]
+        rows += [(0x0128, 3, 1, struct.pack(order + "HH", unit, 0))]
+        told = b"".join(struct.pack(order + "HHI", *row[:3]) + row[3] for row in rows)
+        head = magic + struct.pack(order + "IH", 8, len(rows)) + told + bytes(4)
+        return head + struct.pack(order + "IIII", *dpi, *dpi)
+
+    assert len(block((72, 1), 3)) == 78
+    assert exif_at(block((72, 1), 3), 300) == block((30000, 100), 2)
+
+
+@pytest.mark.parametrize("block", [None, b"", b"II*\0", b"II*\0\xff\xff\xff\x7f", b"no TIFF"])
+def test_broken_exif_has_no_resolution_to_replace(block):
+    assert exif_at(block, 300) == block
+
+
+def test_a_resolution_that_would_lie_in_the_header_is_left_alone():
+    entry = struct.pack("<HHII", 0x011A, 5, 1, 0)
+    block = b"II*\0" + struct.pack("<IH", 8, 1) + entry + bytes(4)
+    assert exif_at(block, 300) == block

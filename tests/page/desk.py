@@ -13,9 +13,12 @@ from urllib.parse import urlsplit
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
+from playwright.sync_api import expect
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, Request
+    from playwright.sync_api import Browser, ConsoleMessage, Download, Locator, Page, Request
+
+expect.set_options(timeout=30_000)
 
 WAIT_MS = 30_000
 DESKTOP = {"width": 1400, "height": 900}
@@ -51,7 +54,7 @@ class Desk:
     def open(self) -> Desk:
         """Load the page and wait until it can be used."""
         self.page.goto(self.url + "/")
-        self.page.locator("#drop button, #drop label").first.wait_for()
+        self.page.locator("html[data-ready]").wait_for()
         return self
 
     def shifted(self) -> tuple[float, list[Any]]:
@@ -70,7 +73,7 @@ class Desk:
 
     def pick(self, *paths: Path) -> Desk:
         """Choose files with the button."""
-        self.page.locator("input[type=file]").first.set_input_files([*paths])
+        self.page.locator("#pick").set_input_files([*paths])
         return self
 
     def drop(self, *paths: Path, on: str = "body") -> Desk:
@@ -105,11 +108,59 @@ class Desk:
             [files, on, events, kind, member],
         )
 
-    # Words
+    # What is there
+
+    def cards(self, state: str = "") -> Locator:
+        """The small pictures, of one state or all."""
+        only = f'[data-state="{state}"]' if state else ""
+        return self.page.locator(f"#gallery .card{only}")
+
+    def card(self, name: str) -> Locator:
+        """The small picture of a file."""
+        return self.page.locator("#gallery .card", has_text=name)
+
+    def done(self, count: int = 1) -> Desk:
+        """Wait until so many pictures are cut out, and none is at work."""
+        expect(self.cards("done")).to_have_count(count)
+        for state in ("waiting", "sending", "working"):
+            expect(self.cards(state)).to_have_count(0)
+        return self
 
     def button(self, name: str | re.Pattern[str]) -> Locator:
         """The button of this name."""
         return self.page.get_by_role("button", name=name)
+
+    # What is chosen and had
+
+    def choose(self, value: str, part: str = "#panel") -> Desk:
+        """Click the one of a row of choices that stands for ``value``."""
+        there = self.page.locator(f'input[type=radio][value="{value}"]')
+        self.page.locator(f"{part} label.option:visible", has=there).click()
+        return self
+
+    def background(self, name: str) -> Desk:
+        """Click the tile of this colour, or "checker"."""
+        self.page.locator(f"#panel .tiles .tile:has(.swatch.{name})").click()
+        return self
+
+    def download(self, format: str = "") -> tuple[str, bytes]:  # noqa: A002
+        """Name and bytes of the selected picture's file."""
+        if format:
+            self.page.locator("#format").select_option(format)
+        with self.page.expect_download() as had:
+            self.page.locator("#download").click()
+        return self._read(had.value)
+
+    def download_all(self) -> tuple[str, bytes]:
+        """Name and bytes of the ZIP of all pictures."""
+        with self.page.expect_download() as had:
+            self.page.locator("#download-all").click()
+        return self._read(had.value)
+
+    def _read(self, download: Download) -> tuple[str, bytes]:
+        target = self.folder / f"had-{len([*self.folder.iterdir()])}"
+        download.save_as(target)
+        return download.suggested_filename, target.read_bytes()
 
 
 def media_type(path: Path) -> str:

@@ -282,6 +282,26 @@ def test_what_can_be_asked_for(tmp_path: Path) -> None:
     assert models == [{"id": "echo", "title": "echo", "default": True}]
 
 
+def test_presets_can_be_asked_for_and_taken(tmp_path: Path) -> None:
+    pool = FakePool()
+    with client(tmp_path, pool) as ask:
+        rows = {row["id"]: row for row in ask.get("/v1/presets").json()}
+        for data in ({"preset": "amazon"}, rows["amazon"]["options"]):
+            assert ask.post("/v1/cutouts", files=FILE, data=data).status_code == 200
+        assert ask.post("/v1/cutouts?preset=amazon", files=FILE).status_code == 200
+        refused = ask.post("/v1/cutouts", files=FILE, data={"preset": "nobody"})
+        fields = ask.get("/openapi.json").json()["paths"]["/v1/cutouts"]["post"]
+    assert {row["group"] for row in rows.values()} == {"shop", "id-photo", "paper"}
+    assert rows["a4"]["options"] == {"sheet": "a4"}
+    assert rows["us"]["source"].startswith("https://travel.state.gov/")
+    first, *rest = [order.options for order in pool.orders]
+    assert first.canvas == "2000x2000"
+    assert rest == [first, first]
+    assert (refused.status_code, refused.json()["code"]) == (400, "bad-option")
+    assert refused.json()["hint"] == "see /v1/presets"
+    assert "preset" in {row["name"] for row in fields["parameters"]}
+
+
 def test_the_schema_is_whole_and_the_page_needs_no_script(tmp_path: Path) -> None:
     with client(tmp_path) as ask:
         schema = ask.get("/openapi.json").json()

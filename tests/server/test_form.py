@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from cleancut.errors import BadOption
+from cleancut.errors import BadOption, ImageTooLarge
 from cleancut.options import Options
 from cleancut.server.form import CHOSEN, offered, options_from, value_of
 from cleancut.server.openapi import option_rows
@@ -84,3 +84,25 @@ def test_a_file_of_the_operators_is_not_named(tmp_path: Path) -> None:
 def test_networks_that_are_not_there_are_a_wrong_option() -> None:
     with pytest.raises(BadOption, match="not offered"):
         options_from({"precision": "int8"}, Settings(options=Options(model="auto")))
+
+
+def test_a_preset_stands_for_options_and_those_given_win() -> None:
+    found = options_from({"preset": "ebay", "background": "#eee", "crop": ""}, ECHO)
+    assert (found.canvas, found.scale, found.background) == ("1600x1600", "85%", "#eee")
+    sheet = options_from({"preset": "us+4x6in"}, ECHO)
+    assert (sheet.canvas, sheet.sheet) == ("2x2in", "4x6in")
+    assert options_from({"preset": ""}, ECHO) == options_from({}, ECHO)
+
+
+def test_an_unknown_preset_is_refused_in_a_clients_words() -> None:
+    with pytest.raises(BadOption) as caught:
+        options_from({"preset": "x" * 500}, ECHO)
+    assert caught.value.hint == "see /v1/presets"
+    assert len(caught.value.message) < 120
+
+
+def test_a_page_beyond_the_servers_limit_is_refused_at_once() -> None:
+    settings = Settings(options=Options(model="echo"), max_megapixels=30)
+    assert options_from({"canvas": "6000x5000"}, settings).canvas == "6000x5000"
+    with pytest.raises(ImageTooLarge):
+        options_from({"canvas": "6000x5001"}, settings)

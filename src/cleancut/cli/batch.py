@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from cleancut.cli.flags import add_option_flags, options_from
+from cleancut.cli.flags import add_option_flags, add_preset_flag, options_from
 from cleancut.cli.main import (
     EXIT_CODES,
     EXIT_INTERRUPTED,
@@ -82,6 +82,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--json", action="store_true", help="one line of JSON an event, on stdout")
     add("-q", "--quiet", action="store_true", help="print errors only")
     _add_machine_flags(parser)
+    add_preset_flag(parser)
     add_option_flags(parser)
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cleancut.cli.cache import add_cache_flags, cache_from
-from cleancut.cli.flags import add_option_flags, options_from
+from cleancut.cli.flags import add_option_flags, add_preset_flag, options_from
 from cleancut.cli.guided import add_guidance_flags, check_guidance, guidance_for
 from cleancut.cli.main import EXIT_SOME_FAILED, as_error, report, shown
 from cleancut.cli.review import add_review_flags, check_review_flags, put_aside
@@ -39,6 +39,8 @@ examples:
   cleancut cut photo.jpg --background beach.jpg
   cleancut cut photo.jpg --only-mask              -> photo.mask.png
   cleancut cut photo.jpg --refine best --shadow keep
+  cleancut cut shoe.jpg --preset amazon --format jpg
+  cleancut cut me.jpg --preset icao+10x15cm -o sheet.jpg
   cleancut cut photo.jpg --remove-points '300,45' --keep-points '50%,80%'
   cleancut cut photo.jpg --trimap photo.trimap.png
   cleancut cut photo.jpg --model modnet --json
@@ -66,6 +68,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_guidance_flags(parser)
     add_review_flags(parser)
     add_cache_flags(parser)
+    add_preset_flag(parser)
     add_option_flags(parser)
 
 

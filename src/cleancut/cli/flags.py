@@ -10,6 +10,7 @@ from typing import Any
 
 from cleancut.errors import BadOption
 from cleancut.options import CHOICES, SECTIONS, Options, flag
+from cleancut.presets import preset_options
 
 _SHORT = {"model": "-m", "format": "-f", "background": "-b"}
 _NUMBERS = {
@@ -45,9 +46,23 @@ def add_option_flags(parser: argparse.ArgumentParser) -> None:
         groups[field.metadata["section"]].add_argument(*names, **about)
 
 
+def add_preset_flag(parser: argparse.ArgumentParser) -> None:
+    """``--preset``, which ``options_from`` expands."""
+    parser.add_argument(
+        "--preset",
+        metavar="NAME",
+        help="a ready-made output: a shop's picture, an ID photo (amazon, icao, icao+10x15cm for a "
+        "sheet of them); other flags win; see: cleancut presets",
+    )
+
+
 def options_from(args: argparse.Namespace, environ: Mapping[str, str] | None = None) -> Options:
-    """The options that flags and environment ask for; a flag wins over the environment."""
-    values: dict[str, Any] = {}
+    """The options that flags and environment ask for; a flag wins over the environment.
+
+    Both win over a preset. Raises ``BadOption``.
+    """
+    preset = getattr(args, "preset", None)
+    values: dict[str, Any] = preset_options(preset) if preset is not None else {}
     for field in fields(Options):
         if variable := field.metadata.get("env"):
             text = (os.environ if environ is None else environ).get(variable, "")

@@ -246,6 +246,10 @@ def _module(name: str) -> ModuleType:
         from cleancut.cli import keys
 
         return keys
+    if name == "presets":
+        from cleancut.cli import presets
+
+        return presets
     if name == "serve":
         from cleancut.cli import serve
 
@@ -268,6 +272,7 @@ COMMANDS = {
     "batch": "remove the background of whole folders, losing nothing",
     "cache": "show, clear or verify the results that are kept",
     "models": "list, pull, import, verify and remove models",
+    "presets": "the ready-made outputs: shops, ID photos, print sheets",
     "serve": "an HTTP server that clients of remove.bg and rembg can point at",
     "keys": "who may use the server, and how much of it",
     "doctor": "what is installed, which backend each model runs on, what to mend",

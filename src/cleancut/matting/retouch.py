@@ -10,6 +10,8 @@ import numpy as np
 from cleancut.arrays import check_alpha, check_rgb
 from cleancut.matting import closed_form
 from cleancut.matting.refine import Refined
+from cleancut.matting.sampling import sample
+from cleancut.matting.trimap import SURE, UNKNOWN
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,19 +21,23 @@ if TYPE_CHECKING:
 
     Part = tuple[slice, slice]
 
-#: Marks that are closer than this to each other are solved together.
-_APART_PX = 8
+#: Colours are taken from this far around a mark; nothing beyond has a say.
+REACH_PX = 96
+#: Windows of the matting Laplacian reach so far: marks closer than twice that are solved together.
+_WINDOW_PX = 2
 #: With more separate marks than this, all are solved in one window.
 _MOST_MARKS = 64
-_REACH_PX = 2
-_GAVE_UP = "retouch_gave_up: a place could not be solved again and stays as it was"
+#: Pull to what the colours alone say, where that can be trusted.
+_PULL = np.float32(0.006)
+_GAVE_UP = "retouch_gave_up: a marked place could not be solved again and stays as it was"
 
 
 def solve_again(rgb: Rgb, alpha: Alpha, again: Mask) -> Refined:
     """``alpha`` (H, W) with what ``again`` (H, W) marks solved from the colours of ``rgb``.
 
-    What lies around it holds as it is, also where it is soft; it is the same to the bit in the
-    result. Where all of the surroundings have one alpha, the marked place gets that. Raises
+    What lies around a mark holds as it is, also where it is soft. All else is the same to the bit,
+    and no pixel more than ``REACH_PX`` from a mark matters. Where the surroundings all have one
+    alpha, the mark gets that. A mark that cannot be solved is told in the notes. Raises
     ``BadArray``.
     """
     check_rgb(rgb)
@@ -39,17 +45,18 @@ def solve_again(rgb: Rgb, alpha: Alpha, again: Mask) -> Refined:
     result = alpha.copy()
     notes: tuple[str, ...] = ()
     for part, wanted in _places(again):
-        solved = _solved(rgb[part], alpha[part], wanted)
+        solved = _solved(rgb[part], alpha[part], wanted, again[part])
         if solved is None:
             notes = (_GAVE_UP,)
-            continue
-        result[part][wanted] = solved[wanted]
+        else:
+            result[part][wanted] = solved[wanted]
     return Refined(result, notes)
 
 
 def _places(again: Mask) -> Iterator[tuple[Part, Mask]]:
-    """Windows around marks that do not reach each other, and what is marked in each."""
-    near = cv2.dilate(again.view(np.uint8), np.ones((_APART_PX + 1,) * 2, np.uint8))
+    """Windows around marks that do not touch each other, and what is marked in each."""
+    size = 2 * _WINDOW_PX + 1
+    near = cv2.dilate(again.view(np.uint8), np.ones((size, size), np.uint8))
     count, labels, boxes, _ = cv2.connectedComponentsWithStats(near, connectivity=8)
     if count - 1 > _MOST_MARKS:
         yield (slice(None), slice(None)), again
@@ -58,20 +65,30 @@ def _places(again: Mask) -> Iterator[tuple[Part, Mask]]:
     for label in range(1, count):
         left, top, wide, high = (int(number) for number in boxes[label, :4])
         part = (
-            slice(max(top - _REACH_PX, 0), min(top + high + _REACH_PX, height)),
-            slice(max(left - _REACH_PX, 0), min(left + wide + _REACH_PX, width)),
+            slice(max(top - REACH_PX, 0), min(top + high + REACH_PX, height)),
+            slice(max(left - REACH_PX, 0), min(left + wide + REACH_PX, width)),
         )
         yield part, again[part] & (labels[part] == label)
 
 
-def _solved(rgb: Rgb, alpha: Alpha, wanted: Mask) -> Alpha | None:
-    """The matte of one window; None where there is nothing to solve from, or no answer."""
-    ring = cv2.dilate(wanted.view(np.uint8), np.ones((5, 5), np.uint8)) > wanted
-    around = alpha[ring]
+def _solved(rgb: Rgb, alpha: Alpha, wanted: Mask, unknown: Mask) -> Alpha | None:
+    """The matte of one window; None where there is nothing to solve from, or no answer.
+
+    ``unknown`` holds other marks too, whose alphas say nothing.
+    """
+    size = 2 * _WINDOW_PX + 1
+    grown = cv2.dilate(wanted.view(np.uint8), np.ones((size, size), np.uint8)) > 0
+    around = alpha[grown & ~wanted]
     if around.size == 0:
         return None
-    if around.min() == around.max():
-        return np.full_like(alpha, around[0])
-    trimap = np.where(wanted, np.float32(0.5), np.float32(1))
-    found = closed_form.solve(rgb, trimap, known=alpha)
+    low, high = float(around.min()), float(around.max())
+    if low == high:
+        return np.full_like(alpha, low)
+    seen = None
+    if high - low > SURE:  # else there is no edge, and whatever the colours say is noise
+        reach = cv2.dilate(wanted.view(np.uint8), np.ones((2 * REACH_PX + 1,) * 2, np.uint8)) > 0
+        seen = sample(rgb, np.where(reach & ~unknown, alpha, UNKNOWN), wanted)
+    guess, weight = (None, None) if seen is None else (seen[0], seen[1] * _PULL)
+    trimap = np.where(wanted, np.float32(UNKNOWN), np.float32(1))
+    found = closed_form.solve(rgb, trimap, guess=guess, weight=weight, known=alpha)
     return found.alpha if found.converged else None

@@ -15,6 +15,7 @@ from cleancut import __version__
 from cleancut.errors import CleancutError, KeyRefused, RateLimited
 from cleancut.imaging.readable import readable, writable
 from cleancut.options import parse_background
+from cleancut.presets import presets
 from cleancut.server import openapi
 from cleancut.server.auth import caller_of, guest
 from cleancut.server.docs_page import POLICY, page
@@ -109,6 +110,26 @@ async def options(request: Request, caller: Annotated[Caller, Depends(caller_of)
     settings: Settings = request.app.state.services.settings
     rows = [{**row, "default": _default(settings, row["name"])} for row in openapi.option_rows()]
     return _json(rows)
+
+
+@router.get(
+    "/v1/presets",
+    tags=["about"],
+    summary="The ready-made outputs: shops, ID photos, papers for print sheets",
+    operation_id="presets",
+    response_class=Response,
+    responses={
+        200: _rows("The presets.", [presets()["amazon"].card(), presets()["a4"].card()]),
+        **_REFUSALS,
+    },
+)
+async def all_presets(request: Request, caller: Annotated[Caller, Depends(caller_of)]) -> Response:
+    """Send an `id` as `preset`, or its `options` themselves. `note` says which rule they follow.
+
+    Rows of the group `paper` go along with one of `id-photo`: `icao+10x15cm` is a sheet.
+    """
+    del request, caller
+    return _json([row.card() for row in presets().values()])
 
 
 @router.get("/docs", include_in_schema=False)

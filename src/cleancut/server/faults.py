@@ -39,6 +39,8 @@ CODE_STATUS: Mapping[str, int] = {
     "body-too-large": 413,
     "body-too-slow": 408,
     "no-subject": 422,
+    "no-person": 422,
+    "many-people": 422,
     "key-refused": 401,
     "quota-spent": 402,
     "rate-limited": 429,

@@ -13,6 +13,7 @@ from cleancut.errors import BadOption, BadRequest, UnknownModel, UnsupportedForm
 from cleancut.guidance import PICTURES, Guidance
 from cleancut.imaging.formats import format_of
 from cleancut.options import Options, parse_background
+from cleancut.presets import preset_options
 from cleancut.server.settings import OPERATOR_ONLY
 
 if TYPE_CHECKING:
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
 #: Options that a client may choose, in the order of the library.
 CHOSEN = tuple(field.name for field in fields(Options) if field.name not in OPERATOR_ONLY)
+#: The field that names a ready-made output.
+PRESET = "preset"
 #: Fields of ``Guidance``: those that are text, and those that are pictures.
 GUIDES = ("keep_points", "remove_points", "keep_box", "roi")
 GUIDE_FILES = PICTURES
@@ -37,12 +40,15 @@ _WORDS |= {"false": False, "0": False, "no": False, "off": False}
 def options_from(fields_: Mapping[str, str], settings: Settings) -> Options:
     """The server's defaults changed by ``fields_``: options by their own names, as text.
 
-    "true" and "false" are flags; an empty text is the default. Raises ``BadOption`` for an unknown
-    name, an option that only the operator chooses, and a value that cannot be; for a model that is
-    not offered. Looks at the disk for models.
+    "true" and "false" are flags; an empty text is the default. The field ``preset`` stands for
+    several options; those that are given win. Raises ``BadOption`` for an unknown name, an option
+    that only the operator chooses, and a value that cannot be; for a model that is not offered.
+    Looks at the disk for models.
     """
-    values: dict[str, Any] = {}
+    values = _preset(fields_.get(PRESET))
     for name, text in fields_.items():
+        if name == PRESET:
+            continue
         if name in OPERATOR_ONLY:
             raise BadOption(f"{name} is chosen by the server's operator", hint="leave it out")
         if name not in _KNOBS:
@@ -134,6 +140,16 @@ def split(names: Mapping[str, str], own: Collection[str]) -> tuple[dict[str, str
         {name: text for name, text in names.items() if name not in own},
         {name: text for name, text in names.items() if name in own},
     )
+
+
+def _preset(name: str | None) -> dict[str, Any]:
+    """The options that a preset stands for; none without one."""
+    if not name:
+        return {}
+    try:
+        return preset_options(name)
+    except BadOption as error:
+        raise BadOption(f"preset: {name[:60]!r} is not known", hint="see /v1/presets") from error
 
 
 def _check_background(text: str | None) -> None:

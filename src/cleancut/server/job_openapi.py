@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from cleancut.server.job_views import EXAMPLE
-from cleancut.server.openapi import option_rows, option_schema
+from cleancut.server.openapi import option_fields
 
 _CALLBACK = {
     "type": "string",
@@ -20,10 +20,6 @@ _URL = {"type": "string", "format": "uri", "pattern": "^https?://", "maxLength":
 def _or_null(schema: dict[str, Any]) -> dict[str, Any]:
     """In JSON, null is as good as left out."""
     return {"anyOf": [schema, {"type": "null"}]}
-
-
-def _options(*, typed: bool) -> dict[str, Any]:
-    return {row["name"]: option_schema(row, typed=typed) for row in option_rows()}
 
 
 START: dict[str, Any] = {
@@ -53,7 +49,7 @@ START: dict[str, Any] = {
                         },
                         "kind": _KIND,
                         "callback_url": _CALLBACK,
-                        **_options(typed=False),
+                        **option_fields(typed=False),
                     },
                 }
             },
@@ -84,7 +80,7 @@ START: dict[str, Any] = {
                         "options": {
                             "type": ["object", "null"],
                             "additionalProperties": False,
-                            "properties": _options(typed=True),
+                            "properties": option_fields(typed=True),
                         },
                         "kind": _or_null(_KIND),
                         "callback_url": _or_null(_CALLBACK),

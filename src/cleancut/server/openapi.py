@@ -6,7 +6,7 @@ from dataclasses import MISSING, fields
 from typing import Any
 
 from cleancut.options import CHOICES, Options
-from cleancut.server.form import CHOSEN, GUIDE_FILES, GUIDES, NUMBERS
+from cleancut.server.form import CHOSEN, GUIDE_FILES, GUIDES, NUMBERS, PRESET
 from cleancut.server.wording import public
 
 _RANGES: dict[str, tuple[float, float]] = {
@@ -37,6 +37,10 @@ _HELP = {
     "('blur:20' in pixels, 'blur:2%' of the longer side); a picture is sent as background_image",
     "format": "output format, png if none is given; zip holds color.jpg and alpha.png",
 }
+_PRESET_HELP = (
+    "a ready-made output, one of /v1/presets, or several with a plus ('icao+10x15cm'); stands for "
+    "options, and those that are given win"
+)
 _YES_NO = ["true", "false", "1", "0", "yes", "no", "on", "off", ""]
 
 
@@ -101,9 +105,17 @@ def _text(value: object) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def _options(*, typed: bool) -> dict[str, Any]:
-    found = {row["name"]: option_schema(row, typed=typed) for row in option_rows()}
+def option_fields(*, typed: bool) -> dict[str, Any]:
+    """The schemas of all options by name, and of what stands for several of them."""
     kind: Any = ["string", "null"] if typed else "string"
+    preset = {"type": kind, "description": _PRESET_HELP}
+    found = {row["name"]: option_schema(row, typed=typed) for row in option_rows()}
+    return {PRESET: preset, **found}
+
+
+def _options(*, typed: bool) -> dict[str, Any]:
+    kind: Any = ["string", "null"] if typed else "string"
+    found = option_fields(typed=typed)
     return found | {name: {"type": kind, "description": _GUIDE_HELP[name]} for name in GUIDES}
 
 

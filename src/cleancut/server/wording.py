@@ -22,7 +22,7 @@ _NAMED = re.compile(rf"(?<![\w-])(--[a-z][a-z-]+) (?:{_PATH.pattern})(?=:)", re.
 def _spellings() -> dict[str, str]:
     names = {flag(field.name): field.name for field in fields(Options)}
     names |= {flag(field.name): field.name for field in fields(Guidance)}
-    return names
+    return names | {"--preset": "preset"}
 
 
 def placeless(text: str) -> str:

@@ -2,6 +2,7 @@
 /** Downloads exactly as they will be, made once for the same settings. */
 
 import { cut } from "./api.js";
+import { isFresh } from "./queue.js";
 import { finalFields, settings } from "./settings.js";
 
 /** How many finished files of one picture are kept. */
@@ -34,7 +35,7 @@ export function finalOf(item, format = settings.format, signal = undefined) {
   const name = `${stem(item.name)}.${format}`;
   const { cutout } = item;
   const plain = format === "png" && chosen.background.kind === "checker" && !framed(chosen);
-  if (plain && cutout) return Promise.resolve({ blob: cutout, name });
+  if (plain && cutout && isFresh(item)) return Promise.resolve({ blob: cutout, name });
   const known = made.get(item) ?? new Map();
   made.set(item, known);
   const key = keyOf(item, chosen, format);

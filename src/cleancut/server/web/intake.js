@@ -52,7 +52,7 @@ export function takePicture() {
 export function limitsLine() {
   const names = takes.reads.map(({ name }) => name).join(" · ");
   const { bytes, megapixels } = takes.limits;
-  return { names, size: bytes ? t("drop.limits", { size: sizeText(bytes), megapixels }) : "" };
+  return { names, size: bytes ? t("drop.limits", { size: sizeText(bytes), megapixels, wan: megapixels * 100 }) : "" };
 }
 
 /**
@@ -85,10 +85,11 @@ function invitation() {
   document.addEventListener("language", tell);
   tell();
   const folders = "webkitdirectory" in picker;
+  const touch = matchMedia("(pointer: coarse)").matches;
   return h("div", { class: "invitation" },
     h("div", { class: "art", "aria-hidden": "true" }, h("div", { class: "card back" }), h("div", { class: "card front" }, icon("image"))),
-    h("h2", { t: "drop.title" }),
-    h("p", { class: "lead", t: "drop.lead" }),
+    h("h2", { t: touch ? "drop.title.touch" : "drop.title" }),
+    h("p", { class: "lead", t: touch ? "drop.lead.touch" : "drop.lead" }),
     h("div", { class: "row" },
       h("button", { type: "button", class: "primary large", id: "choose", onclick: pick }, icon("add"), h("span", { t: "drop.pick" })),
       folders && h("button", { type: "button", class: "large desktop", onclick: pickFolder }, icon("folder"), h("span", { t: "drop.folder" })),

@@ -12,7 +12,7 @@ const SETTLED = 250;
 /** Without a network, only these change what is made of a finished matte. */
 const NEEDS_NETWORK = new Set(["model", "refine"]);
 
-/** @type {Map<import("./items.js").Item, AbortController>} */
+/** @type {Map<import("./items.js").Item, {controller: AbortController, key: string}>} */
 const running = new Map();
 let megapixels = Infinity;
 /** @type {number | undefined} */
@@ -62,6 +62,11 @@ export function isOpen(item) {
   return item.state === "waiting" || item.state === "sending" || item.state === "working";
 }
 
+/** Whether the cutout of `item` is what the settings say. @param {import("./items.js").Item} item */
+export function isFresh(item) {
+  return item.state === "done" && item.madeWith === JSON.stringify(fieldsFor(item));
+}
+
 /** The fields that `item` would be cut with now. @param {import("./items.js").Item} item */
 export function fieldsFor(item) {
   const fields = Object.entries(cutFields(settings.all));
@@ -76,13 +81,13 @@ function again(item) {
 
 function recutStale() {
   for (const item of items) {
-    const cutAnew = item.state === "done" || item.state === "sending" || item.state === "working";
-    if (cutAnew && item.madeWith !== JSON.stringify(fieldsFor(item))) again(item);
+    const key = running.get(item)?.key ?? (item.state === "done" ? item.madeWith : null);
+    if (key !== null && key !== JSON.stringify(fieldsFor(item))) again(item);
   }
 }
 
 function stop(item) {
-  running.get(item)?.abort();
+  running.get(item)?.controller.abort();
   running.delete(item);
 }
 
@@ -92,19 +97,19 @@ function pump() {
     const { selected } = items;
     const next = selected && waits(selected) ? selected : items.filter(waits)[0];
     if (!next) return;
-    const controller = new AbortController();
-    running.set(next, controller);
-    work(next, controller).finally(() => {
-      if (running.get(next) === controller) running.delete(next);
+    const fields = fieldsFor(next);
+    const job = { controller: new AbortController(), key: JSON.stringify(fields) };
+    running.set(next, job);
+    work(next, fields, job).finally(() => {
+      if (running.get(next) === job) running.delete(next);
       pump();
     });
   }
 }
 
-async function work(item, { signal }) {
-  const fields = fieldsFor(item);
+async function work(item, fields, { controller: { signal }, key }) {
   const files = item.matte ? { matte: item.matte } : {};
-  item.set({ state: "sending", progress: 0, problem: null, madeWith: JSON.stringify(fields) });
+  item.set({ state: "sending", progress: 0, problem: null });
   const onProgress = (share, state) => {
     if (!signal.aborted) item.set({ state, progress: share });
   };
@@ -119,6 +124,7 @@ async function work(item, { signal }) {
     item.set({
       state: "done",
       progress: 1,
+      madeWith: key,
       cutout: done.blob,
       facts: item.matte && item.facts ? { ...done.facts, confidence: null } : done.facts,
       downloaded: false,

@@ -91,6 +91,12 @@ export class Session extends EventTarget {
     if (matte || this.item.matte) this.item.set({ matte });
   }
 
+  /** Calls everything off that is not done. */
+  abandon() {
+    this.pending.splice(1);
+    this.request?.abort();
+  }
+
   async #work() {
     while (this.pending.length) {
       const [job] = this.pending;
@@ -129,6 +135,7 @@ export class Session extends EventTarget {
     }
     const { blob } = await cut({ image, fields, files, signal });
     await this.#replace(blob, step);
+    signal.throwIfAborted();
   }
 
   /** Solves a stroke block by block, each on the newest matte. */
@@ -139,19 +146,17 @@ export class Session extends EventTarget {
       const seen = surroundings(block, stroke.radius, this.width, this.height);
       const marks = marksOf(stroke, seen);
       if (!anyIn(marks, seen, block)) continue;
+      const { width, height } = seen;
+      const colours = withoutAlpha(this.original.read(seen.x, seen.y, width, height).data);
       const [image, matte, scribbles] = await Promise.all([
-        png(withoutAlpha(this.original.read(seen.x, seen.y, seen.width, seen.height).data), seen.width, seen.height, 3),
-        png(this.#matteOf(seen), seen.width, seen.height, 1),
-        png(scribblesOf(marks, stroke.brush), seen.width, seen.height, 3),
+        png(colours, width, height, 3),
+        png(this.#matteOf(seen), width, height, 1),
+        png(scribblesOf(marks, stroke.brush), width, height, 3),
       ]);
-      const { blob } = await cut({
-        image,
-        fields: { format: "png" },
-        files: { matte, scribbles },
-        signal,
-      });
+      const files = { matte, scribbles };
+      const { blob } = await cut({ image, fields: { format: "png" }, files, signal });
       const answer = await pixelsOf(blob);
-      if (signal.aborted) throw new DOMException("called off", "AbortError");
+      signal.throwIfAborted();
       this.#paste(answer, marks, seen, block, step);
       this.#changed();
     }

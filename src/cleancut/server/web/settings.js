@@ -3,6 +3,7 @@
 
 /**
  * @typedef {{kind: "checker" | "colour" | "photo" | "blur", value: any}} Background
+ * `model` is "" for the one that the server takes by itself.
  * @typedef {{model: string, edge: "sharp" | "natural" | "soft", hair: boolean, clean: boolean,
  *   largest: boolean, holes: boolean, shadow: "none" | "keep" | "drop", background: Background,
  *   crop: boolean, margin: number, preset: string, canvas: string, head: string, sheet: string,
@@ -14,7 +15,7 @@ const VERSION = 1;
 
 /** @type {Values} */
 const DEFAULTS = {
-  model: "auto",
+  model: "",
   edge: "natural",
   hair: false,
   clean: true,
@@ -106,7 +107,7 @@ export const settings = /** @type {any} */ (new Settings());
 export function cutFields(chosen) {
   /** @type {Record<string, string>} */
   const fields = { ...EDGES[chosen.edge] };
-  if (chosen.model && chosen.model !== "auto") fields.model = chosen.model;
+  if (chosen.model) fields.model = chosen.model;
   if (chosen.hair) fields.refine = "best";
   if (!chosen.clean) fields.decontaminate = "false";
   if (chosen.largest) fields.keep_largest = "true";
@@ -126,7 +127,7 @@ export function finalFields(chosen, format = chosen.format) {
   const fields = { ...framing.get(chosen.preset), ...cutFields(chosen), format };
   if (LOSSY.has(format)) fields.quality = String(chosen.quality);
   for (const name of ["canvas", "head", "sheet"]) if (chosen[name]) fields[name] = chosen[name];
-  if (chosen.crop) {
+  if (chosen.crop && !fields.head) {
     fields.crop = "true";
     fields.margin = `${chosen.margin}%`;
   }

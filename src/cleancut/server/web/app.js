@@ -1,0 +1,147 @@
+// @ts-check
+/** The page: puts its parts together and watches over all of them. */
+
+import * as api from "./api.js";
+import { askForKey, keptKey, showShortcuts } from "./dialogs.js";
+import { adoptWords, h, icon, say } from "./dom.js";
+import { copySelected, downloadSelected, mountDownload } from "./download.js";
+import { mountGallery } from "./gallery.js";
+import { mountIntake, pick, pickFolder, takePicture } from "./intake.js";
+import { items } from "./items.js";
+import { announce, notice } from "./notices.js";
+import { mountPanel } from "./panel.js";
+import { cancelAll, isOpen, retryAll, startQueue } from "./queue.js";
+import { doubts, explain } from "./reasons.js";
+import { learnPresets, settings } from "./settings.js";
+import { mountStage } from "./stage.js";
+import { LANGUAGES, language, setLanguage, t } from "./words.js";
+
+const find = (id) => /** @type {HTMLElement} */ (document.getElementById(id));
+const desk = find("desk");
+
+start();
+
+async function start() {
+  adoptWords();
+  mountTools(find("tools"));
+  followTheme();
+  api.useKey(keptKey());
+  api.askForKeyWith(askForKey);
+  const told = await ask();
+  mountIntake(find("drop"), told.about);
+  mountOverall(find("overall"));
+  mountGallery(find("gallery"));
+  mountStage(find("stage"), { items, settings, api });
+  mountPanel(find("panel"), told);
+  mountDownload(find("deliver"), told.about);
+  startQueue(told.about.limits ?? {});
+  followItems();
+  listenToKeys();
+  document.documentElement.dataset.ready = "";
+}
+
+/** What the server says about itself; a page that cannot know goes on with less. */
+async function ask() {
+  const nothing = { about: {}, models: [{ id: "auto", title: "auto" }], presets: [] };
+  const asked = { about: api.about, models: api.models, presets: api.presets };
+  const answers = await Promise.allSettled(Object.values(asked).map((one) => one()));
+  Object.keys(asked).forEach((name, place) => {
+    const answer = answers[place];
+    if (answer.status === "fulfilled") nothing[name] = answer.value;
+    else notice(explain(answer.reason).title, { kind: "error" });
+  });
+  learnPresets(nothing.presets);
+  return nothing;
+}
+
+function mountTools(place) {
+  const tongue = h("select", { id: "language", tLabel: "tools.language", onchange: () => setLanguage(tongue.value) },
+    Object.entries(LANGUAGES).map(([code, name]) => h("option", { value: code, lang: code }, name)));
+  tongue.value = language();
+  const next = { auto: "light", light: "dark", dark: "auto" };
+  const theme = h("button", { type: "button", class: "plain", id: "theme", onclick: () => settings.set({ theme: next[settings.theme] }) });
+  const show = () => {
+    theme.replaceChildren(icon({ auto: "theme", light: "sun", dark: "moon" }[settings.theme]));
+    for (const where of /** @type {const} */ (["label", "title"])) say(theme, where, `theme.${settings.theme}`);
+  };
+  show();
+  settings.addEventListener("change", show);
+  const tool = (name, words, act, extra = "") =>
+    h("button", { type: "button", class: `plain ${extra}`, tLabel: words, tTitle: words, onclick: act }, icon(name));
+  place.append(
+    tool("add", "gallery.add", pick, "busy-only"),
+    tool("folder", "drop.folder", pickFolder, "busy-only desktop"),
+    tool("camera", "drop.camera", takePicture, "busy-only"),
+    h("div", { class: "select slim" }, tongue, icon("down")), theme,
+    tool("help", "keys.title", showShortcuts));
+}
+
+function followTheme() {
+  const show = () => (document.documentElement.dataset.theme = settings.theme);
+  show();
+  settings.addEventListener("change", show);
+}
+
+function mountOverall(place) {
+  const words = h("span");
+  const bar = h("progress", { max: 1, value: 0, tLabel: "overall.label" });
+  const stop = h("button", { type: "button", class: "small", onclick: cancelAll, t: "overall.cancel" });
+  const again = h("button", { type: "button", class: "small", onclick: retryAll, t: "overall.retry" });
+  place.append(bar, words, stop, again);
+  const tell = () => {
+    const all = [...items];
+    const open = all.filter(isOpen).length;
+    const failed = all.filter(({ state }) => state === "failed" || state === "cancelled").length;
+    const done = all.length - open;
+    place.hidden = all.length === 0 || (open === 0 && failed === 0);
+    bar.value = all.length ? done / all.length : 0;
+    bar.hidden = stop.hidden = open === 0;
+    again.hidden = failed === 0;
+    const key = open || !failed ? "overall.done" : "overall.failed";
+    say(words, "text", [key, { done, all: all.length, failed }]);
+    document.title = open ? `(${done}/${all.length}) cleancut` : "cleancut";
+  };
+  tell();
+  for (const kind of ["added", "removed", "changed"]) items.addEventListener(kind, tell);
+}
+
+function followItems() {
+  const shown = () => {
+    desk.classList.toggle("empty", items.length === 0);
+    document.documentElement.classList.toggle("busy", items.length > 0);
+  };
+  for (const kind of ["added", "removed"]) items.addEventListener(kind, shown);
+  items.addEventListener("added", (event) => {
+    if (items.length === 1) find("stage").focus({ preventScroll: true });
+  });
+  items.addEventListener("changed", (event) => {
+    const { item, names } = /** @type {any} */ (event).detail;
+    if (!names.includes("state")) return;
+    const { name } = item;
+    if (item.state === "failed") announce(t("say.failed", { name, why: explain(item.problem).title }));
+    if (item.state !== "done") return;
+    const why = doubts(item.facts).map(({ title }) => title).join(" ");
+    announce(t(why ? "say.doubt" : "say.done", { name, why }));
+  });
+  addEventListener("beforeunload", (event) => {
+    const atRisk = [...items].some((item) => isOpen(item) || (item.cutout && !item.downloaded));
+    if (atRisk) event.preventDefault();
+  });
+}
+
+function listenToKeys() {
+  addEventListener("keydown", (event) => {
+    const command = event.ctrlKey || event.metaKey;
+    const key = event.key.toLowerCase();
+    const typing = /** @type {HTMLElement} */ (event.target).closest?.("input:not([type=radio],[type=checkbox],[type=range]), select, textarea, dialog");
+    if (command && key === "s") downloadSelected();
+    else if (command && key === "o") pick();
+    else if (typing || event.defaultPrevented) return;
+    else if (command && key === "c" && !getSelection()?.toString()) copySelected();
+    else if (command || event.altKey) return;
+    else if (key === "?") showShortcuts();
+    else if (key === "delete" && items.selected) items.remove(items.selected);
+    else return;
+    event.preventDefault();
+  });
+}

@@ -1,0 +1,99 @@
+// @ts-check
+/** What the stage says over the picture: that it is worked on, what went wrong, what to check. */
+
+import { h, icon } from "./dom.js";
+import { cancel, retry } from "./queue.js";
+import { doubts, explain } from "./reasons.js";
+
+/** Messages over the picture; they take no room from it. */
+export class Cards {
+  /** @param {{retouch: () => void}} acts */
+  constructor(acts) {
+    this.acts = acts;
+    this.element = h("div", { class: "stage-cards" });
+    /** Doubts that the user has put away. @type {WeakSet<object>} */
+    this.read = new WeakSet();
+    this.shown = "";
+  }
+
+  /**
+   * @param {import("./items.js").Item | null} item
+   * @param {{retouching: boolean, resulting: boolean, resultProblem: any}} now
+   */
+  show(item, now) {
+    const state = item ? [item.id, item.state, Boolean(item.cutout), item.facts?.ms, now.retouching, now.resulting, now.resultProblem?.code, document.documentElement.lang, item.facts && this.read.has(item.facts)].join() : "";
+    if (state !== this.shown) {
+      this.shown = state;
+      this.element.replaceChildren(...(item ? this.#cards(item, now) : []));
+    }
+    const bar = this.element.querySelector("progress");
+    if (bar && item) {
+      const known = item.state === "sending" && item.progress < 1;
+      if (known) bar.value = item.progress;
+      else bar.removeAttribute("value");
+    }
+  }
+
+  #cards(item, { retouching, resulting, resultProblem }) {
+    if (retouching) return [];
+    if (item.state === "failed" && item.problem) return [problemCard(item.problem, () => retry(item))];
+    if (item.state === "cancelled") return [cancelledCard(item)];
+    if (item.state !== "done") return [workingCard(item)];
+    if (resulting) return [h("p", { class: "stage-chip" }, h("span", { class: "spinner" }), h("span", { t: "stage.resulting" }))];
+    if (resultProblem) return [problemCard(resultProblem, null)];
+    const why = item.matte || this.read.has(item.facts) ? [] : doubts(item.facts);
+    return why.length ? [this.#doubtCard(item, why)] : [];
+  }
+
+  #doubtCard(item, why) {
+    const close = () => {
+      this.read.add(item.facts);
+      this.show(item, { retouching: false, resulting: false, resultProblem: null });
+    };
+    return h(
+      "div",
+      { class: "stage-card doubt", role: "group", tLabel: "stage.doubt" },
+      icon("failed"),
+      h("div", { class: "card-words" }, why.slice(0, 2).map(({ title, advice }) => h("p", null, h("strong", null, title), advice && ` ${advice}`))),
+      h("button", { type: "button", class: "small primary", t: "retouch.start", onClick: this.acts.retouch }),
+      h("button", { type: "button", class: "plain", tLabel: "close", onClick: close }, icon("close")),
+    );
+  }
+}
+
+function workingCard(item) {
+  const words = item.state === "working" ? "stage.working" : `stage.${item.state}`;
+  if (item.cutout) {
+    return h("p", { class: "stage-chip" }, h("span", { class: "spinner" }), h("span", { t: "stage.updating" }));
+  }
+  return h(
+    "div",
+    { class: "stage-card working" },
+    h("p", { t: words }),
+    h("progress", { max: 1, tLabel: words }),
+    h("button", { type: "button", class: "small", t: "stage.cancel", onClick: () => cancel(item) }),
+  );
+}
+
+function cancelledCard(item) {
+  return h(
+    "div",
+    { class: "stage-card" },
+    h("p", { t: "stage.cancelled" }),
+    h("button", { type: "button", class: "small primary", t: "stage.again", onClick: () => retry(item) }),
+  );
+}
+
+function problemCard(problem, again) {
+  const { title, advice, text } = explain(problem);
+  return h(
+    "div",
+    { class: "stage-card trouble" },
+    icon("failed"),
+    h("div", { class: "card-words" },
+      h("p", null, h("strong", null, title)),
+      advice && h("p", null, advice),
+      text && h("details", null, h("summary", { t: "stage.details" }), h("p", null, text))),
+    again && h("button", { type: "button", class: "small primary", t: "stage.again", onClick: again }),
+  );
+}
