@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cleancut.compose.background import blurred, cover, over, over_colour, solid_colour
-from cleancut.compose.canvas import fit, fit_subject, head_move
+from cleancut.compose.canvas import cut_sides, fit, fit_subject, head_move
 from cleancut.compose.crop import Box, crop, subject_box, with_margin
 from cleancut.compose.head import fit_notes
 from cleancut.compose.place import Move, moved, place
@@ -30,6 +30,7 @@ from cleancut.options import (
 
 if TYPE_CHECKING:
     from cleancut.arrays import Alpha, Rgb
+    from cleancut.compose.head import Pose
     from cleancut.options import Canvas, Options
 
 WHITE = (255, 255, 255)
@@ -78,6 +79,11 @@ def lay_out(alpha: Alpha, options: Options, *, head: Box | None = None) -> Layou
         move = fit_subject(box, frame, canvas, placing)
     else:
         move = fit(frame, canvas)
+    if head is None and (sides := cut_sides(alpha, move, canvas)):
+        told = (
+            f"cut_off: the picture ends in the subject ({', '.join(sides)}); the edge is straight"
+        )
+        notes += (told,)
     if move.scale > _SOFT:
         notes += (
             f"enlarged: shown {move.scale:.1f} times as large as in the picture; a larger picture "
@@ -96,6 +102,23 @@ def framed(foreground: Rgb, alpha: Alpha, layout: Layout, options: Options) -> t
     if placing is None or box is None:
         return crop(foreground, layout.frame), crop(alpha, layout.frame)
     return place(foreground, alpha, box, layout.frame, placing, hidden=options.keep_hidden_rgb)
+
+
+def original(
+    picture: Picture, alpha: Alpha, layout: Layout, options: Options, posed: Pose | None
+) -> Rgb | None:
+    """The picture's own colours where ``framed`` puts the cutout of ``alpha`` (H, W).
+
+    None but for a format that holds them: a document of layers.
+    """
+    if options.format != "psd":
+        return None
+    colours = picture.rgb if posed is None else posed.also(picture.rgb)
+    colours, _ = framed(colours, alpha, layout, options.with_(keep_hidden_rgb=True))
+    height, width = colours.shape[:2]
+    most = options.max_output_megapixels
+    size = size_within(height, width, options.max_side_px, None if most is None else most * 1e6)
+    return colours if size == (height, width) else shrunk(Picture(colours), *size).rgb
 
 
 def backdrop(

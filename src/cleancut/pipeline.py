@@ -11,7 +11,7 @@ from cleancut.compose.background import over
 from cleancut.compose.crop import subject_box
 from cleancut.compose.head import pose
 from cleancut.errors import NoSubject
-from cleancut.framing import backdrop, framed, lay_out, metadata, repeat, shrink, tint
+from cleancut.framing import backdrop, framed, lay_out, metadata, original, repeat, shrink, tint
 from cleancut.imaging.resize import upsample_alpha
 from cleancut.matting.binarise import binarise
 from cleancut.matting.edges import adjust_edges
@@ -76,25 +76,19 @@ def cutout(
     mark("foreground")
 
     coverage = float(cv2.mean(alpha)[0])
-    if is_empty(alpha):
-        if options.fail_if_empty:
-            raise NoSubject(
-                f"no subject found (coverage {coverage:.2%})",
-                hint="try another --model, or leave out --fail-if-empty",
-            )
-        notes.append(f"no_subject: nothing stands out (coverage {coverage:.2%})")
+    notes += _nothing(alpha, coverage, options)
     wanted = parse_shadow(options.shadow)
     if wanted and wanted.kind == "keep":
         found = keep_shadow(picture.rgb, subject.alpha)
         foreground, alpha = under(foreground, alpha, found.opacity)
         notes += found.notes
-    head = None
-    if options.head is not None:
-        posed = pose(foreground, alpha, faces)
-        foreground, alpha, head = posed.foreground, posed.alpha, posed.head
+    posed = None if options.head is None else pose(foreground, alpha, faces)
+    if posed is not None:
+        foreground, alpha = posed.foreground, posed.alpha
         notes += posed.notes
-    layout = lay_out(alpha, options, head=head)
+    layout = lay_out(alpha, options, head=None if posed is None else posed.head)
     notes += layout.notes
+    untouched = original(picture, alpha, layout, options, posed)
     behind = backdrop(picture, own, options, background, layout)
     foreground, alpha = framed(foreground, alpha, layout, options)
     if wanted and wanted.kind == "drop":
@@ -115,6 +109,8 @@ def cutout(
         foreground=foreground,
         alpha=alpha,
         composite=composite,
+        original=untouched,
+        behind=None if untouched is None else behind,
         box=box,
         coverage=coverage,
         size=(picture.width, picture.height),
@@ -145,6 +141,18 @@ def is_empty(alpha: Alpha) -> bool:
     if np.count_nonzero(alpha >= 0.5) >= EMPTY_SHARE * alpha.size:
         return False
     return bool(np.count_nonzero(alpha >= 0.9) < SURE_SHARE * alpha.size)
+
+
+def _nothing(alpha: Alpha, coverage: float, options: Options) -> list[str]:
+    """A note if there is no subject; ``NoSubject`` where that was asked for."""
+    if not is_empty(alpha):
+        return []
+    if options.fail_if_empty:
+        raise NoSubject(
+            f"no subject found (coverage {coverage:.2%})",
+            hint="try another --model, or leave out --fail-if-empty",
+        )
+    return [f"no_subject: nothing stands out (coverage {coverage:.2%})"]
 
 
 def _colours(picture: Picture, subject: Subject, own: Alpha, options: Options) -> tuple[Rgb, bool]:

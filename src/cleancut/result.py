@@ -8,6 +8,8 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from cleancut.errors import BadOption
+
 if TYPE_CHECKING:
     from PIL.Image import Image
 
@@ -25,8 +27,9 @@ class Result:
 
     ``foreground`` is (H, W, 3) at the source's depth (uint8 or uint16), straight colours with the
     old background removed from soft edges. ``alpha`` is (H, W) float32 in 0..1. ``composite`` is
-    the subject on the background that was asked for, else None. ``box`` is the subject in the
-    output's pixels, ``coverage`` the mean of the matte over the whole picture (0..1).
+    the subject on the background that was asked for, else None. ``original`` are the picture's own
+    colours and ``behind`` is the background, both only with ``format="psd"``. ``box`` is the
+    subject in the output's pixels, ``coverage`` the mean of the matte over the picture (0..1).
     ``models`` are the ids of the networks that were asked, the believed one first.
     ``confidence`` is the estimated chance (0..1) that the matte is right (an IoU of .9 with the
     truth), None where the user said what the subject is; ``reasons`` say what speaks against it.
@@ -37,6 +40,8 @@ class Result:
     foreground: Rgb
     alpha: Alpha
     composite: Rgb | None = None
+    original: Rgb | None = None
+    behind: Rgb | None = None
     box: Box | None = None
     coverage: float = 0.0
     size: tuple[int, int] = (0, 0)
@@ -90,6 +95,8 @@ class Result:
         Formats without transparency (jpg) show the subject on white unless a background was asked
         for. 16-bit sources stay 16 bit in PNG and TIFF. A zip holds the matte as alpha.png and, as
         color.jpg, the composite if there is one, else the subject's colours, which go on beyond it.
+        A psd holds the subject with the matte as its mask; cut with ``format="psd"``, also the
+        picture as it was and the background.
         """
         from cleancut.compose.background import over, solid_colour, spread
         from cleancut.imaging.encode import encode_mask
@@ -106,6 +113,8 @@ class Result:
                 sixteen_bit=self.foreground.dtype.itemsize == 2 and kind in ("png", "tiff"),
             )
         rgb, alpha = self.foreground, self.alpha
+        if kind == "psd":
+            return self._layered()
         if kind == "zip":
             if self.composite is not None:
                 rgb = self.composite
@@ -155,6 +164,28 @@ class Result:
             "timings_ms": {name: round(value, 1) for name, value in self.timings.items()},
             "notes": list(self.notes),
         }
+
+    def _layered(self) -> bytes:
+        from cleancut.compose.background import spread
+        from cleancut.imaging.psd import encode_psd
+
+        if self.composite is not None and self.behind is None and self.original is None:
+            raise BadOption(
+                "the layer of the background was not kept",
+                hint='cut with format="psd"',
+            )
+        colours, alpha = self.foreground, self.alpha
+        if self.original is None and not self.options.keep_hidden_rgb:
+            colours = spread(colours, alpha)
+        return encode_psd(
+            colours,
+            alpha,
+            original=self.original,
+            background=self.behind,
+            icc=self.icc,
+            exif=self.exif,
+            dpi=self.dpi,
+        )
 
     def _encode(self, rgb: Rgb, alpha: Alpha | None, kind: Format, quality: int | None) -> bytes:
         from cleancut.imaging.encode import encode

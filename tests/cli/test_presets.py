@@ -65,3 +65,28 @@ def test_an_unknown_preset_is_an_error_with_the_nearest(
 ) -> None:
     assert main(["cut", str(photo), "--preset", "shopfy"]) == 2
     assert "did you mean shopify?" in capsys.readouterr().err
+
+
+def test_a_preset_of_ones_own_is_a_file(photo: Path, tmp_path: Path) -> None:
+    own, out = tmp_path / "shop.toml", tmp_path / "out.png"
+    own.write_text('canvas = "120x90"\nscale = "50%"\nbackground = "#0f0"\n')
+    words = ["cut", str(photo), "-o", str(out), "-q", "--model", "echo", "--preset", str(own)]
+    assert main(words) == 0
+    image = opened(out)
+    assert (image.size, image.getpixel((0, 0))) == ((120, 90), (0, 255, 0))
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [("canvas = ", "--preset"), ("colour = 'red'", "colour"), ("canvas = 12", "not text")],
+)
+def test_a_file_of_nonsense_is_one_line(
+    text: str, said: str, photo: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    own = tmp_path / "own.toml"
+    own.write_text(text)
+    assert main(["cut", str(photo), "--preset", str(own)]) == 2
+    told = capsys.readouterr().err
+    assert said in told
+    assert told.count("\n") == 1
+    assert main(["cut", str(photo), "--preset", str(tmp_path / "none.toml")]) == 2

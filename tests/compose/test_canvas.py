@@ -1,8 +1,9 @@
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
-from cleancut.compose.canvas import fit, fit_subject, head_move
+from cleancut.compose.canvas import cut_sides, fit, fit_subject, head_move
 from cleancut.compose.crop import Box
 from cleancut.option_sizes import Canvas
 from cleancut.options import Head, Placing
@@ -65,3 +66,15 @@ def test_a_head_has_its_height_its_room_and_the_middle() -> None:
     assert (left + right) / 2 == pytest.approx(175)
     _, top, _, bottom = seen(head, head_move(head, Canvas(350, 450), Head(0.7)))
     assert 0 < top < 450 - bottom
+
+
+def test_edges_of_the_picture_that_would_be_seen_are_named() -> None:
+    alpha = np.zeros((100, 200), np.float32)
+    alpha[40:, 50:150] = 1  # stands on the lower edge
+    whole = Box(0, 0, 200, 100)
+    assert cut_sides(alpha, fit(whole, Canvas(400, 400)), Canvas(400, 400)) == ("bottom",)
+    assert cut_sides(alpha, fit(whole, Canvas(400, 200)), Canvas(400, 200)) == ()
+    alpha[50:, :50] = 1
+    middle = fit_subject(Box(0, 40, 150, 100), whole, Canvas(400, 400), Placing(0.8, 0.5, 0.5))
+    assert cut_sides(alpha, middle, Canvas(400, 400)) == ("left", "bottom")
+    assert cut_sides(np.zeros_like(alpha), middle, Canvas(400, 400)) == ()

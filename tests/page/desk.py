@@ -130,6 +130,69 @@ class Desk:
         """The button of this name."""
         return self.page.get_by_role("button", name=name)
 
+    # What is seen in the middle
+
+    def view(self, name: str) -> Desk:
+        """Look at the picture in this way."""
+        self.page.locator(".view-choice", has=self.page.locator(f"input[value={name}]")).click()
+        expect(self.page.locator(f'.stage-port[data-view="{name}"]')).to_be_visible()
+        return self
+
+    def zoom(self) -> float:
+        """How large a pixel of the picture is on the screen."""
+        self.settle()
+        text = self.page.locator(".zoom-number").inner_text()
+        return float(text.replace("%", "").strip()) / 100
+
+    def settle(self) -> None:
+        """Wait until what was changed is painted."""
+        self.page.evaluate(
+            "new Promise((r) => requestAnimationFrame(() => requestAnimationFrame(r)))"
+        )
+
+    def middle(self) -> tuple[float, float]:
+        """Where the middle of the stage is in the window."""
+        box = self.page.locator(".stage-canvas").bounding_box()
+        assert box
+        return box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+
+    def place(self, point: tuple[float, float], size: tuple[int, int] = (640, 480)) -> Any:
+        """Where a pixel of the picture is in the window, while all of it is shown."""
+        (x, y), scale = self.middle(), self.zoom()
+        return x + (point[0] - size[0] / 2) * scale, y + (point[1] - size[1] / 2) * scale
+
+    def seen(self, point: tuple[float, float], size: tuple[int, int] = (640, 480)) -> Any:
+        """The colour that stands at a pixel of the picture, while all of it is shown."""
+        (x, y), (mx, my) = self.place(point, size), self.middle()
+        return self._colour(x - mx, y - my)
+
+    def seen_middle(self) -> Any:
+        """The colour in the middle of the stage."""
+        self.settle()
+        return self._colour(0, 0)
+
+    def _colour(self, dx: float, dy: float) -> tuple[int, ...]:
+        return tuple(
+            self.page.locator(".stage-canvas").evaluate(
+                """(c, [dx, dy]) => {
+                  const scale = c.width / c.clientWidth;
+                  const [x, y] = [c.width / 2 + dx * scale, c.height / 2 + dy * scale];
+                  return [...c.getContext("2d").getImageData(x, y, 1, 1).data].slice(0, 3);
+                }""",
+                [dx, dy],
+            )
+        )
+
+    def is_seen(self, point: tuple[float, float], colour: Sequence[int], near: int = 6) -> None:
+        """Wait until a pixel of a picture of 640 x 480 has this colour on the stage."""
+        found: Any = None
+        for _ in range(100):
+            found = self.seen(point)
+            if max(abs(a - b) for a, b in zip(found, colour, strict=True)) <= near:
+                return
+            self.page.wait_for_timeout(50)
+        raise AssertionError(f"{point} is {found}, not {tuple(colour)}")
+
     # What is chosen and had
 
     def choose(self, value: str, part: str = "#panel") -> Desk:
@@ -186,7 +249,8 @@ def watched(browser: Browser, url: str, *, folder: Path, **context: Any) -> Iter
         host = urlsplit(url).netloc
 
         def heard(message: ConsoleMessage) -> None:
-            if message.type in ("error", "warning"):
+            # The tests themselves read pixels off canvases that are not made for it.
+            if message.type in ("error", "warning") and "willReadFrequently" not in message.text:
                 place = (message.location or {}).get("url", "")
                 desk.complaints.append(f"{message.type}: {message.text} {place}")
 
@@ -200,7 +264,7 @@ def watched(browser: Browser, url: str, *, folder: Path, **context: Any) -> Iter
         page.on("request", asked)
         yield desk
         left = [told for told in desk.complaints if not any(part in told for part in desk.expected)]
-        assert left == []
+        assert not left, left
     finally:
         window.close()
 

@@ -16,11 +16,14 @@ from tests.server.process import Running, ended
 pytestmark = [pytest.mark.weights, pytest.mark.page]
 
 
+BALL, GROUND = (200, 60, 40), (90, 140, 160)
+
+
 def picture(folder: Path, name: str, size: tuple[int, int] = (320, 240), **how: object) -> Path:
     """A disc on a plain ground, in the format that the name says."""
     y, x = np.mgrid[: size[1], : size[0]]
     inside = np.hypot(y - size[1] / 2, x - size[0] / 2) < size[1] / 3
-    rgb = np.where(inside[..., None], (200, 60, 40), (90, 140, 160)).astype(np.uint8)
+    rgb = np.where(inside[..., None], BALL, GROUND).astype(np.uint8)
     target = folder / name
     target.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(rgb).save(target, **how)

@@ -61,6 +61,12 @@ def _pixels(encoded: Encoded) -> tuple[Any, Any]:
                 decode(file, max_megapixels=float("inf")) for file in read_zip(encoded.data)
             )
             return colour.rgb, matte.rgb[..., 0].astype("float32") / 255
+        if encoded.format == "psd":
+            from cleancut.imaging.psd import read_merged
+
+            colours, share = read_merged(encoded.data)
+            full = 65535 if colours.dtype.itemsize == 2 else 255
+            return colours, None if share is None else share.astype("float32") / full
         picture = decode(encoded.data, max_megapixels=float("inf"))
         return picture.rgb, picture.alpha
     if result.options.only_mask:

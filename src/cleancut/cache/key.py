@@ -80,7 +80,7 @@ def changed(options: Options) -> dict[str, Any]:
     form = options.format or "png"
     idle = set(_APART)
     if form != "zip":  # which holds a picture of either kind
-        idle |= {"quality"} if form in ("png", "tiff") else {"compress"}
+        idle |= {"quality"} if form in ("png", "tiff", "psd") else {"compress"}
     if not options.crop:
         idle.add("margin")
     if options.only_mask:

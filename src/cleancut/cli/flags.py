@@ -6,6 +6,7 @@ import argparse
 import os
 from collections.abc import Mapping
 from dataclasses import fields
+from pathlib import Path
 from typing import Any
 
 from cleancut.errors import BadOption
@@ -52,7 +53,8 @@ def add_preset_flag(parser: argparse.ArgumentParser) -> None:
         "--preset",
         metavar="NAME",
         help="a ready-made output: a shop's picture, an ID photo (amazon, icao, icao+10x15cm for a "
-        "sheet of them); other flags win; see: cleancut presets",
+        "sheet of them), or a .toml file with options of your own; other flags win; see: cleancut "
+        "presets",
     )
 
 
@@ -62,7 +64,7 @@ def options_from(args: argparse.Namespace, environ: Mapping[str, str] | None = N
     Both win over a preset. Raises ``BadOption``.
     """
     preset = getattr(args, "preset", None)
-    values: dict[str, Any] = preset_options(preset) if preset is not None else {}
+    values = {} if preset is None else _preset(preset)
     for field in fields(Options):
         if variable := field.metadata.get("env"):
             text = (os.environ if environ is None else environ).get(variable, "")
@@ -71,6 +73,22 @@ def options_from(args: argparse.Namespace, environ: Mapping[str, str] | None = N
         if hasattr(args, field.name):
             values[field.name] = getattr(args, field.name)
     return Options.from_mapping(values)
+
+
+def _preset(name: str) -> dict[str, Any]:
+    """The options of a preset: one by name, or the user's own in a TOML file."""
+    if not name.lower().endswith(".toml"):
+        return preset_options(name)
+    import tomllib
+
+    try:
+        with Path(name).open("rb") as file:
+            return tomllib.load(file)
+    except (OSError, ValueError) as error:
+        said = error.strerror if isinstance(error, OSError) else error
+        raise BadOption(
+            f"--preset {name}: {said}", hint="a file with lines like: canvas = '1200x1200'"
+        ) from error
 
 
 def _truth(variable: str, text: str) -> bool:

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from cleancut.compose.place import Move, start_of
 
 if TYPE_CHECKING:
+    from cleancut.arrays import Alpha
     from cleancut.compose.crop import Box
     from cleancut.options import Canvas, Head, Placing
 
 #: Share of the room that a head leaves which comes above it, unless it is said how much.
 _ABOVE = 0.4
+#: A subject that takes more than this share of a picture's side goes on beyond it.
+_CUT_SHARE = 0.01
 
 
 def fit(frame: Box, canvas: Canvas) -> Move:
@@ -62,4 +67,25 @@ def head_move(head: Box, canvas: Canvas, wanted: Head) -> Move:
         scale,
         canvas.width / 2 - (head.left + head.right) / 2 * scale,
         above * canvas.height - head.top * scale,
+    )
+
+
+def cut_sides(alpha: Alpha, move: Move, canvas: Canvas) -> tuple[str, ...]:
+    """Where the picture of matte ``alpha`` (H, W) ends in the subject, to be seen on ``canvas``.
+
+    "left", "top", "right", "bottom": a straight edge that lies within the canvas.
+    """
+    height, width = alpha.shape
+    left, top = move.left, move.top
+    right, bottom = width * move.scale + left, height * move.scale + top
+    sides = {
+        "left": (alpha[:, 0], left >= 1),
+        "top": (alpha[0], top >= 1),
+        "right": (alpha[:, -1], right <= canvas.width - 1),
+        "bottom": (alpha[-1], bottom <= canvas.height - 1),
+    }
+    return tuple(
+        side
+        for side, (edge, within) in sides.items()
+        if within and np.count_nonzero(edge >= 0.5) > _CUT_SHARE * edge.size
     )

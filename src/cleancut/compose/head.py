@@ -44,14 +44,22 @@ _STRIP_ROWS = 256
 class Pose:
     """A cutout with the eyes level: ``head`` reaches from the crown to the chin, in its pixels.
 
-    ``foreground`` and ``alpha`` are of the picture's size. ``notes`` are what an office that takes
-    photos for documents might object to, and what was done about it.
+    ``foreground`` and ``alpha`` are of the picture's size; ``turn`` is by how many
+    degrees, and about which point, they were turned. ``notes`` are what an office that takes photos
+    for documents might object to, and what was done about it.
     """
 
     foreground: Rgb
     alpha: Alpha
     head: Box
+    turn: tuple[float, Point] | None = None
     notes: tuple[str, ...] = ()
+
+    def also(self, rgb: Rgb) -> Rgb:
+        """Another picture of the same size, (H, W, 3), turned like the cutout."""
+        if self.turn is None:
+            return rgb
+        return turned(rgb, np.ones(rgb.shape[:2], np.float32), *self.turn)[0]
 
 
 def pose(foreground: Rgb, alpha: Alpha, faces: Sequence[Face]) -> Pose:
@@ -62,9 +70,10 @@ def pose(foreground: Rgb, alpha: Alpha, faces: Sequence[Face]) -> Pose:
     """
     face = only_face(faces, alpha)
     notes = []
-    roll = face.roll_deg
+    roll, turn = face.roll_deg, None
     if _LEVEL_FROM_DEG <= abs(roll) <= _LEVEL_TO_DEG:
-        foreground, alpha = turned(foreground, alpha, roll, face.centre)
+        turn = (roll, face.centre)
+        foreground, alpha = turned(foreground, alpha, *turn)
         face = _turned_face(face, roll)
         notes.append(f"levelled: turned by {abs(roll):.1f} degrees, so that the eyes are level")
     elif abs(roll) > _LEVEL_TO_DEG:
@@ -74,7 +83,7 @@ def pose(foreground: Rgb, alpha: Alpha, faces: Sequence[Face]) -> Pose:
     head = head_box(alpha, face)
     if sides := _cut_sides(head, face, alpha.shape[1]):
         notes.append(f"head_cut: the picture ends in the head, {' and '.join(sides)}")
-    return Pose(foreground, alpha, head, tuple(notes))
+    return Pose(foreground, alpha, head, turn, tuple(notes))
 
 
 def only_face(faces: Sequence[Face], alpha: Alpha) -> Face:

@@ -74,10 +74,11 @@ def encode(
 ) -> bytes:
     """A picture file of ``rgb`` (H, W, 3) and straight ``alpha`` (H, W) in [0, 1] or None.
 
-    ``format``: png, webp, jpg, avif, tiff, or zip: ``rgb`` as color.jpg and ``alpha`` as alpha.png.
+    ``format``: png, webp, jpg, avif, tiff, zip (``rgb`` as color.jpg and ``alpha`` as alpha.png) or
+    psd (``rgb`` as a layer and ``alpha`` as its mask).
     ``quality`` 1..100 is for webp (default 90; 100 is lossless), jpg (92) and avif (80).
     ``compress`` is for png, tiff and webp: "small" takes four to twenty times as long for a fifth
-    less. ``sixteen_bit`` None means: where ``rgb`` is uint16 and the format is png or tiff.
+    less. ``sixteen_bit`` None means: where ``rgb`` is uint16 and the format is png, tiff or psd.
     ``exif`` starts with the TIFF header; WebP and AVIF have no place for ``dpi``.
 
     Raises ``BadOption`` (alpha in jpg, 16 bits or a size the format cannot hold),
@@ -89,6 +90,10 @@ def encode(
         matte = encode_mask(opaque, format="png", compress=compress, dpi=dpi)
         colour = encode(rgb, None, format="jpg", quality=quality, icc=icc, exif=exif, dpi=dpi)
         return write_zip(colour, matte)
+    if name == "psd":
+        from cleancut.imaging.psd import encode_psd
+
+        return encode_psd(rgb, alpha, sixteen_bit=sixteen_bit, icc=icc, exif=exif, dpi=dpi)
     check_rgb(rgb)
     _check_float(rgb)
     height, width = rgb.shape[:2]
@@ -127,8 +132,8 @@ def encode_mask(
 ) -> bytes:
     """``alpha`` (H, W) in [0, 1] as a grey picture; options and errors as in ``encode``."""
     name = format_of(format)
-    if name == "zip":
-        raise BadOption("a matte alone needs no zip", hint="use --format png")
+    if name in ("zip", "psd"):
+        raise BadOption(f"a matte alone needs no {name}", hint="use --format png")
     check_alpha(alpha)
     height, width = alpha.shape
     _check_options(name, quality, compress, height, width, sixteen_bit)

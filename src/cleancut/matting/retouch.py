@@ -16,6 +16,8 @@ from cleancut.matting.trimap import SURE, UNKNOWN
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from numpy.typing import NDArray
+
     from cleancut.arrays import Alpha, Rgb
     from cleancut.matting.closed_form import Mask
 
@@ -28,7 +30,8 @@ _WINDOW_PX = 2
 #: With more separate marks than this, all are solved in one window.
 _MOST_MARKS = 64
 #: Pull to what the colours alone say, where that can be trusted.
-_PULL = np.float32(0.006)
+_PULL = np.float32(0.01)
+_TOLERANCE = 3e-3
 _GAVE_UP = "retouch_gave_up: a marked place could not be solved again and stays as it was"
 
 
@@ -55,20 +58,37 @@ def solve_again(rgb: Rgb, alpha: Alpha, again: Mask) -> Refined:
 
 def _places(again: Mask) -> Iterator[tuple[Part, Mask]]:
     """Windows around marks that do not touch each other, and what is marked in each."""
-    size = 2 * _WINDOW_PX + 1
-    near = cv2.dilate(again.view(np.uint8), np.ones((size, size), np.uint8))
+    seen = np.flatnonzero(again.any(axis=1)), np.flatnonzero(again.any(axis=0))
+    if seen[0].size == 0:
+        return
+    whole = _around([(int(line[0]), int(line[-1]) + 1) for line in seen], again)
+    marked = again[whole]
+    near = cv2.dilate(marked.view(np.uint8), _square(_WINDOW_PX))
     count, labels, boxes, _ = cv2.connectedComponentsWithStats(near, connectivity=8)
     if count - 1 > _MOST_MARKS:
-        yield (slice(None), slice(None)), again
+        yield whole, marked
         return
-    height, width = again.shape
     for label in range(1, count):
         left, top, wide, high = (int(number) for number in boxes[label, :4])
-        part = (
-            slice(max(top - REACH_PX, 0), min(top + high + REACH_PX, height)),
-            slice(max(left - REACH_PX, 0), min(left + wide + REACH_PX, width)),
+        inner = _around([(top, top + high), (left, left + wide)], marked)
+        part = tuple(
+            slice(one.start + most.start, one.stop + most.start)
+            for one, most in zip(inner, whole, strict=True)
         )
-        yield part, again[part] & (labels[part] == label)
+        yield (part[0], part[1]), marked[inner] & (labels[inner] == label)
+
+
+def _around(spans: list[tuple[int, int]], plane: Mask) -> Part:
+    """Rows and columns with ``REACH_PX`` more on each side, as far as ``plane`` has them."""
+    rows, columns = (
+        slice(max(start - REACH_PX, 0), min(stop + REACH_PX, side))
+        for (start, stop), side in zip(spans, plane.shape, strict=True)
+    )
+    return rows, columns
+
+
+def _square(reach: int) -> NDArray[np.uint8]:
+    return np.ones((2 * reach + 1, 2 * reach + 1), np.uint8)
 
 
 def _solved(rgb: Rgb, alpha: Alpha, wanted: Mask, unknown: Mask) -> Alpha | None:
@@ -76,8 +96,7 @@ def _solved(rgb: Rgb, alpha: Alpha, wanted: Mask, unknown: Mask) -> Alpha | None
 
     ``unknown`` holds other marks too, whose alphas say nothing.
     """
-    size = 2 * _WINDOW_PX + 1
-    grown = cv2.dilate(wanted.view(np.uint8), np.ones((size, size), np.uint8)) > 0
+    grown = cv2.dilate(wanted.view(np.uint8), _square(_WINDOW_PX)) > 0
     around = alpha[grown & ~wanted]
     if around.size == 0:
         return None
@@ -86,9 +105,11 @@ def _solved(rgb: Rgb, alpha: Alpha, wanted: Mask, unknown: Mask) -> Alpha | None
         return np.full_like(alpha, low)
     seen = None
     if high - low > SURE:  # else there is no edge, and whatever the colours say is noise
-        reach = cv2.dilate(wanted.view(np.uint8), np.ones((2 * REACH_PX + 1,) * 2, np.uint8)) > 0
+        reach = cv2.dilate(wanted.view(np.uint8), _square(REACH_PX)) > 0
         seen = sample(rgb, np.where(reach & ~unknown, alpha, UNKNOWN), wanted)
     guess, weight = (None, None) if seen is None else (seen[0], seen[1] * _PULL)
     trimap = np.where(wanted, np.float32(UNKNOWN), np.float32(1))
-    found = closed_form.solve(rgb, trimap, guess=guess, weight=weight, known=alpha)
+    found = closed_form.solve(
+        rgb, trimap, guess=guess, weight=weight, known=alpha, tolerance=_TOLERANCE
+    )
     return found.alpha if found.converged else None

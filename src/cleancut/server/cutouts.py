@@ -71,6 +71,7 @@ MIME = {
     "avif": "image/avif",
     "tiff": "image/tiff",
     "zip": "application/zip",
+    "psd": "image/vnd.adobe.photoshop",
 }
 _FORMATS = {mime: name for name, mime in MIME.items()}
 #: Above this, digests and base64 are made in a thread, bytes.

@@ -145,7 +145,7 @@ RESULT: dict[str, Any] = {
         kind: {"schema": {"type": "string", "format": "binary"}}
         for kind in (
             *("image/png", "image/webp", "image/jpeg", "image/avif", "image/tiff"),
-            "application/zip",
+            *("application/zip", "image/vnd.adobe.photoshop"),
         )
     },
 }

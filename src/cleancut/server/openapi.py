@@ -201,6 +201,7 @@ CUTOUT_ANSWER: dict[str, Any] = {
                 "image/avif",
                 "image/tiff",
                 "application/zip",
+                "image/vnd.adobe.photoshop",
             )
         },
         "application/json": {"schema": {"$ref": "#/components/schemas/Cutout"}},

@@ -1,5 +1,5 @@
 // @ts-check
-/** The server's public HTTP API, as this page uses it. */
+/** The server's public HTTP API, as this page uses it; relative, so that a prefix may stand before. */
 
 /** Codes that are worth another try by themselves, with how often. */
 const PATIENCE = { busy: 60, "rate-limited": 60, cancelled: 3 };
@@ -45,17 +45,17 @@ export function askForKeyWith(ask) {
 
 /** What the server takes and gives. */
 export function about() {
-  return getJson("/v1/about");
+  return getJson("v1/about");
 }
 
 /** The models that can be named. */
 export function models() {
-  return getJson("/v1/models");
+  return getJson("v1/models");
 }
 
 /** Ready-made sizes, and sheets to print. */
 export function presets() {
-  return getJson("/v1/presets");
+  return getJson("v1/presets");
 }
 
 /**
@@ -92,7 +92,7 @@ function cutOnce({ image, fields, files, signal, onProgress }) {
       signal?.removeEventListener("abort", stop);
       reject(error);
     };
-    request.open("POST", "/v1/cutouts");
+    request.open("POST", "v1/cutouts");
     if (key) request.setRequestHeader("X-API-Key", key);
     request.responseType = "blob";
     request.upload.onprogress = (event) => {

@@ -5,6 +5,7 @@ import * as api from "./api.js";
 import { askForKey, keptKey, showShortcuts } from "./dialogs.js";
 import { adoptWords, h, icon, say } from "./dom.js";
 import { copySelected, downloadSelected, mountDownload } from "./download.js";
+import { learnLimits } from "./final.js";
 import { mountGallery } from "./gallery.js";
 import { mountIntake, pick, pickFolder, takePicture } from "./intake.js";
 import { items } from "./items.js";
@@ -34,6 +35,7 @@ async function start() {
   mountStage(find("stage"), { items, settings, api });
   mountPanel(find("panel"), told);
   mountDownload(find("deliver"), told.about);
+  learnLimits(told.about.limits ?? {});
   startQueue(told.about.limits ?? {});
   followItems();
   listenToKeys();
@@ -69,7 +71,6 @@ function mountTools(place) {
   const tool = (name, words, act, extra = "") =>
     h("button", { type: "button", class: `plain ${extra}`, tLabel: words, tTitle: words, onclick: act }, icon(name));
   place.append(
-    tool("add", "gallery.add", pick, "busy-only"),
     tool("folder", "drop.folder", pickFolder, "busy-only desktop"),
     tool("camera", "drop.camera", takePicture, "busy-only"),
     h("div", { class: "select slim" }, tongue, icon("down")), theme,

@@ -5,6 +5,17 @@ import { cut } from "./api.js";
 import { isFresh } from "./queue.js";
 import { finalFields, settings } from "./settings.js";
 
+/** What a finished matte has decided, and what is done already in the alpha of a cutout. */
+const DECIDED = ["model", "refine"];
+const DONE = [...DECIDED, "shrink", "feather", "keep_largest", "fill_holes"];
+/** Bytes of a request. */
+let most = 0;
+
+/** How large a request may be. @param {{bytes?: number}} limits */
+export function learnLimits({ bytes = 0 }) {
+  most = bytes;
+}
+
 /** How many finished files of one picture are kept. */
 const KEPT = 3;
 
@@ -58,19 +69,27 @@ async function make(item, chosen, format, signal) {
   const fields = finalFields(chosen, format);
   /** @type {Record<string, Blob>} */
   const files = {};
-  if (item.matte) {
-    files.matte = item.matte;
-    delete fields.model;
-    delete fields.refine;
-  }
+  const seen = holdsMatte(item, chosen);
+  if (seen) files.matte = item.cutout;
+  else if (item.matte) files.matte = item.matte;
+  for (const name of seen ? DONE : item.matte ? DECIDED : []) delete fields[name];
   if (chosen.background.kind === "photo") files.background_image = chosen.background.value;
   const done = await cut({ image: item.file, fields, files, signal });
   return done.blob;
 }
 
+/**
+ * Whether the cutout's alpha is the matte of a download: what is seen is had, and without a network.
+ * Not with a shadow, which is in it; nor where the picture may have an alpha of its own.
+ */
+function holdsMatte(item, { shadow }) {
+  const fits = item.cutout && item.cutout.size + item.file.size < most * 0.9;
+  return fits && shadow === "none" && item.file.type === "image/jpeg" && isFresh(item);
+}
+
 function keyOf(item, chosen, format) {
   const photo = chosen.background.kind === "photo" ? numberOf(chosen.background.value) : 0;
-  return JSON.stringify([finalFields(chosen, format), photo, numberOf(item.matte)]);
+  return JSON.stringify([finalFields(chosen, format), photo, numberOf(item.matte ?? null), numberOf(item.cutout)]);
 }
 
 function numberOf(blob) {

@@ -25,6 +25,16 @@ export class Step {
     this.cells.push({ x, y, pixels: copy });
   }
 
+  /** What the cells cover. @returns {Area | null} */
+  get area() {
+    if (!this.cells.length) return null;
+    const x = Math.min(...this.cells.map((cell) => cell.x));
+    const y = Math.min(...this.cells.map((cell) => cell.y));
+    const right = Math.max(...this.cells.map((cell) => cell.x + cell.pixels.width));
+    const bottom = Math.max(...this.cells.map((cell) => cell.y + cell.pixels.height));
+    return { x, y, width: right - x, height: bottom - y };
+  }
+
   get bytes() {
     return this.cells.reduce((sum, { pixels }) => sum + pixels.data.length, 0);
   }

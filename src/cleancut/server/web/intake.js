@@ -52,7 +52,7 @@ export function takePicture() {
 export function limitsLine() {
   const names = takes.reads.map(({ name }) => name).join(" · ");
   const { bytes, megapixels } = takes.limits;
-  return { names, size: bytes ? t("drop.limits", { size: sizeText(bytes), megapixels, wan: megapixels * 100 }) : "" };
+  return { names, size: bytes ? t("drop.limits", { size: sizeText(bytes), pixels: pixelsText(megapixels) }) : "" };
 }
 
 /**
@@ -87,7 +87,7 @@ function invitation() {
   const folders = "webkitdirectory" in picker;
   const touch = matchMedia("(pointer: coarse)").matches;
   return h("div", { class: "invitation" },
-    h("div", { class: "art", "aria-hidden": "true" }, h("div", { class: "card back" }), h("div", { class: "card front" }, icon("image"))),
+    h("div", { class: "art", "aria-hidden": "true" }, h("div", { class: "leaf back" }), h("div", { class: "leaf front" }, icon("image"))),
     h("h2", { t: touch ? "drop.title.touch" : "drop.title" }),
     h("p", { class: "lead", t: touch ? "drop.lead.touch" : "drop.lead" }),
     h("div", { class: "row" },
@@ -186,6 +186,11 @@ function reasonAgainst(file) {
   );
   if (known || !takes.reads.length) return "";
   return t("intake.type", { names: takes.reads.map((one) => one.name).join(", ") });
+}
+
+function pixelsText(megapixels) {
+  const style = /** @type {const} */ ({ notation: "compact", compactDisplay: "long" });
+  return new Intl.NumberFormat(language(), style).format(megapixels * 1e6);
 }
 
 /** Bytes for people. @param {number} bytes */

@@ -4,7 +4,7 @@
 import { h, icon } from "./dom.js";
 
 /** Messages without lists go by themselves after so long, ms. */
-const SHOWN = 7000;
+const SHOWN = 5000;
 
 /**
  * Show a message until it is closed, or for a while where it has no `lines`.

@@ -7,6 +7,8 @@ import { coreRadius, trace } from "./strokes.js";
 
 /** How strongly removed parts are shown while they can be painted back. */
 const GHOST = 0.3;
+/** Radius of the sign for a click that waits, in CSS pixels. */
+const PIN = 9;
 const EDGE_TINT = "rgb(40 110 255 / 0.45)";
 
 /**
@@ -17,6 +19,7 @@ const EDGE_TINT = "rgb(40 110 255 / 0.45)";
  * @property {import("./tiles.js").Tiles | null} result
  * @property {import("./settings.js").Background} background
  * @property {import("./strokes.js").Stroke[]} strokes drawn, and not answered yet
+ * @property {{point?: [number, number], box?: import("./strokes.js").Area}[]} places being looked at
  * @property {boolean} ghost whether removed parts shine through
  * @property {number} divide where before ends and after begins, in device pixels
  */
@@ -86,6 +89,7 @@ export class Painter {
       ctx.strokeStyle = EDGE_TINT;
       trace(ctx, stroke, view, stroke.radius);
     }
+    for (const place of scene.places) this.#place(place);
     if (scene.kind !== "compare" || !original) return;
     ctx.save();
     ctx.beginPath();
@@ -93,6 +97,21 @@ export class Painter {
     ctx.clip();
     this.#original(scene);
     ctx.restore();
+  }
+
+  /** Where the server was told to look, until it answers. */
+  #place({ point, box }) {
+    const { ctx, view } = this;
+    const [x, y] = point ?? [box?.x ?? 0, box?.y ?? 0];
+    const [left, top] = [view.x + x * view.scale, view.y + y * view.scale];
+    ctx.beginPath();
+    if (box) ctx.rect(left, top, box.width * view.scale, box.height * view.scale);
+    else ctx.arc(left, top, PIN * devicePixelRatio, 0, 2 * Math.PI);
+    for (const [width, colour] of /** @type {const} */ ([[4, "#000"], [2, "#fff"]])) {
+      ctx.lineWidth = width * devicePixelRatio;
+      ctx.strokeStyle = colour;
+      ctx.stroke();
+    }
   }
 
   /** The cutout on a layer of its own, with the strokes that wait for an answer. */

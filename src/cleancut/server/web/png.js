@@ -1,8 +1,9 @@
 // @ts-check
-/** PNG files from bare pixels: a canvas would multiply them by their alpha (W3C PNG, RFC 1950). */
+/** Files from bare pixels: a canvas would multiply them by their alpha (W3C PNG; Windows BMP). */
 
 const SIGNATURE = [0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a];
 const COLOUR_TYPES = { 1: 0, 3: 2 };
+const BMP_HEAD = 54;
 
 const CRCS = Uint32Array.from({ length: 256 }, (_, n) => {
   let c = n;
@@ -31,6 +32,34 @@ export async function png(pixels, width, height, channels) {
     chunk("IEND", new Uint8Array(0)),
   ];
   return new Blob([new Uint8Array(SIGNATURE), ...chunks.flat()], { type: "image/png" });
+}
+
+/**
+ * A BMP of a canvas's pixels without their alpha: large, and ready at once.
+ * @param {ImageData} pixels
+ * @returns {Blob}
+ */
+export function bmp({ data, width, height }) {
+  const stride = (width * 3 + 3) & ~3;
+  const bytes = new Uint8Array(BMP_HEAD + stride * height);
+  const head = new DataView(bytes.buffer);
+  bytes.set([0x42, 0x4d]);
+  head.setUint32(2, bytes.length, true);
+  head.setUint32(10, BMP_HEAD, true);
+  head.setUint32(14, BMP_HEAD - 14, true);
+  head.setInt32(18, width, true);
+  head.setInt32(22, -height, true); // from the top down
+  head.setUint16(26, 1, true);
+  head.setUint16(28, 24, true);
+  for (let y = 0, from = 0; y < height; y += 1) {
+    let to = BMP_HEAD + y * stride;
+    for (let x = 0; x < width; x += 1, from += 4, to += 3) {
+      bytes[to] = data[from + 2];
+      bytes[to + 1] = data[from + 1];
+      bytes[to + 2] = data[from];
+    }
+  }
+  return new Blob([bytes], { type: "image/bmp" });
 }
 
 /** Rows as differences to the row above (filter 2): what is even becomes zeros. */

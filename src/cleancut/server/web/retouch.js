@@ -73,6 +73,13 @@ export class Retouch extends EventTarget {
     return this.tools.live ? [...waiting, this.tools.live] : waiting;
   }
 
+  /** Clicks and boxes that are looked at. */
+  get places() {
+    return (this.session?.pending ?? []).flatMap((job) =>
+      job.kind === "object" ? [{ point: job.point }] : job.kind === "box" ? [{ box: job.box }] : [],
+    );
+  }
+
   /** @param {import("./pictures.js").Pictures} pictures */
   async start(pictures) {
     const { item, original } = pictures;

@@ -49,7 +49,7 @@ export class RetouchBar {
       h("div", { class: "retouch-sliders" },
         h("label", { class: "retouch-slider", for: "brush-size" }, h("span", { t: "retouch.size" })), this.size, this.sizeNumber,
         h("label", { class: "retouch-slider soft", for: "brush-soft" }, h("span", { t: "retouch.softness" })), this.soft, this.softNumber),
-      h("label", { class: "retouch-ghost", tTitle: "retouch.ghost.why" }, this.ghost, h("span", { t: "retouch.ghost" })),
+      h("label", { class: "retouch-ghost", tTitle: "retouch.ghost.why" }, this.ghost, icon("theme"), h("span", { t: "retouch.ghost" })),
       h("div", { class: "retouch-steps" }, this.undo, this.redo, this.reset, this.#peek(acts)),
     );
   }

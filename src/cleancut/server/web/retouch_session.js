@@ -3,7 +3,7 @@
 
 import { cut } from "./api.js";
 import { cellsOf, History, Step } from "./history.js";
-import { png } from "./png.js";
+import { bmp, png } from "./png.js";
 import { blocksOf, boundsOf, marksOf, scribblesOf, surroundings } from "./strokes.js";
 import { Tiles } from "./tiles.js";
 
@@ -15,6 +15,9 @@ import { Tiles } from "./tiles.js";
  *   | {kind: "box", box: Area}
  *   | {kind: "automatic"}} Job
  */
+
+/** Whether the server is on this machine, where packing pictures takes longer than sending them. */
+const NEAR = /^(localhost|127\.[\d.]+|\[::1\])$/.test(location.hostname);
 
 /** Fires "change" when pixels or steps changed, and "problem" with `detail.error`. */
 export class Session extends EventTarget {
@@ -147,9 +150,9 @@ export class Session extends EventTarget {
       const marks = marksOf(stroke, seen);
       if (!anyIn(marks, seen, block)) continue;
       const { width, height } = seen;
-      const colours = withoutAlpha(this.original.read(seen.x, seen.y, width, height).data);
+      const colours = this.original.read(seen.x, seen.y, width, height);
       const [image, matte, scribbles] = await Promise.all([
-        png(colours, width, height, 3),
+        NEAR ? bmp(colours) : png(withoutAlpha(colours.data), width, height, 3),
         png(this.#matteOf(seen), width, height, 1),
         png(scribblesOf(marks, stroke.brush), width, height, 3),
       ]);
@@ -179,6 +182,7 @@ export class Session extends EventTarget {
       }
       this.#write(cell.x, cell.y, pixels);
     }
+    this.cutout.refresh(block);
   }
 
   /** Takes a whole new cutout, where it differs. @param {Blob} blob @param {Step} step */
@@ -195,6 +199,7 @@ export class Session extends EventTarget {
       this.#write(cell.x, cell.y, next.read(cell.x, cell.y, cell.width, cell.height));
     }
     next.release();
+    this.cutout.refresh(whole);
   }
 
   /** @param {Uint8Array} alpha @param {Area} cell */
@@ -216,6 +221,8 @@ export class Session extends EventTarget {
       this.#write(cell.x, cell.y, cell.pixels);
       cell.pixels = seen;
     }
+    const area = step.area;
+    if (area) this.cutout.refresh(area);
     if (states) [this.state, step.state] = [step.state, this.state];
   }
 

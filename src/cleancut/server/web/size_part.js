@@ -47,7 +47,11 @@ export function sizePart(presets) {
   };
   const places = Object.entries(bodies).map(([name, body]) => h("div", { class: "body", dataset: { name } }, body));
   follow(() => places.forEach((place) => (place.hidden = place.dataset.name !== mode())));
-  return [choice({ label: "size.label", options, get: mode, set: (value) => enter[value](), kind: "chips" }), ...places];
+  const set = (value) => {
+    enter[value]();
+    places.find((place) => !place.hidden)?.scrollIntoView({ block: "nearest" });
+  };
+  return [choice({ label: "size.label", options, get: mode, set, kind: "chips" }), ...places];
 }
 
 /** The controls' values that a preset comes with. */

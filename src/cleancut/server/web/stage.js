@@ -108,6 +108,7 @@ class Stage {
       result: this.result.tiles,
       background: this.settings.background,
       strokes: retouch.strokes,
+      places: retouch.places,
       ghost: retouch.active && retouch.ghost,
       divide: this.compare.element.hidden ? 0 : this.compare.place(),
     });

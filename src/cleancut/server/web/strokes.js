@@ -18,7 +18,7 @@ const LEAST_CORE = 0.1;
 /** The centre of the nearest pixel is never farther than this. */
 const LEAST_RADIUS = 0.71;
 /** Solved in one go up to this side; the rest of a longer stroke follows. */
-const BLOCK = 1024;
+const BLOCK = 1600;
 /** The server sees at least so much around the marks, in pixels. */
 const MARGIN = 64;
 

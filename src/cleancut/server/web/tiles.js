@@ -97,12 +97,18 @@ export class Tiles {
     return out;
   }
 
-  /** Puts pixels in the place of others. @param {ImageData} pixels */
+  /**
+   * Puts pixels in the place of others; `refresh` has to follow for the views from afar.
+   * @param {number} x @param {number} y @param {ImageData} pixels
+   */
   write(x, y, pixels) {
-    const { width, height } = pixels;
-    this.#each(x, y, width, height, (tile, left, top) => {
+    this.#each(x, y, pixels.width, pixels.height, (tile, left, top) => {
       tile.putImageData(pixels, x - left, y - top);
     });
+  }
+
+  /** Brings the smaller copies up to date in one place. @param {import("./strokes.js").Area} area */
+  refresh({ x, y, width, height }) {
     this.#halve(x, y, width, height);
   }
 
