@@ -5,7 +5,8 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo serve test soak check lint fmt docs docs-picture bench-start bench-speed bench-server bench-accuracy clean
+.PHONY: demo serve test soak check lint fmt docs docs-picture bench-start bench-speed bench-server \
+	bench-page bench-accuracy clean
 
 demo: $(VENV)/.installed
 	@$(BIN)/cleancut demo $(if $(IMAGE),"$(IMAGE)") -o demo-out
@@ -40,6 +41,7 @@ docs: $(VENV)/.dev
 docs-picture: $(VENV)/.dev
 	$(BIN)/cleancut models pull
 	$(BIN)/python docs/picture.py
+	$(BIN)/python docs/page_pictures.py
 
 # Prints rembg's side and ours, of one run; makes .venv-rembg for the peer.
 bench-start: $(VENV)/.installed
@@ -57,6 +59,11 @@ bench-server: $(VENV)/.installed
 	$(BIN)/cleancut models pull u2netp isnet
 	$(BIN)/cleancut bench server
 
+# The web page in Chromium: what it loads, when it reacts, how fast a picture and a stroke are.
+bench-page: $(VENV)/.dev
+	$(BIN)/cleancut models pull u2netp
+	$(BIN)/python -m tests.page.speed
+
 # Scores the default model beside rembg on your pictures: make bench-accuracy DIR=pictures
 bench-accuracy: $(VENV)/.installed
 	@test -n "$(DIR)" || { echo "give a folder of SET/image and SET/alpha: make bench-accuracy DIR=pictures"; exit 1; }
@@ -71,7 +78,7 @@ $(VENV)/.installed: pyproject.toml
 	touch $@
 
 $(VENV)/.dev: $(VENV)/.installed
-	$(BIN)/python -m pip install --quiet --editable '.[convert,heic,s3,redis,ray,optimize,server]' --group dev
+	$(BIN)/python -m pip install --quiet --editable '.[convert,heic,psd,s3,redis,ray,optimize,server]' --group dev
 	touch $@
 
 clean:

@@ -293,7 +293,7 @@ def test_what_is_no_path_is_told_as_such(source: str) -> None:
 def test_an_unreadable_companion_is_named_not_the_picture(png: bytes, tmp_path: Path) -> None:
     junk = tmp_path / "junk.png"
     junk.write_bytes(b"no picture")
-    for name in ("trimap", "mask", "scribbles"):
+    for name in ("trimap", "mask", "matte", "scribbles"):
         guidance = cleancut.Guidance(**{name: str(junk)})
         with pytest.raises(UnreadableImage, match=rf"--{name} .*junk\.png: this is not"):
             cutout(png, model="echo", guidance=guidance)
@@ -301,6 +301,58 @@ def test_an_unreadable_companion_is_named_not_the_picture(png: bytes, tmp_path: 
         cutout(png, model="echo", guidance=cleancut.Guidance(mask=b""))
     with pytest.raises(UnreadableImage, match=r"--background .*junk\.png: this is not"):
         cutout(png, model="echo", background=str(junk))
+
+
+def _file(pixels: NDArray[Any]) -> bytes:
+    held = io.BytesIO()
+    Image.fromarray(pixels).save(held, "PNG")
+    return held.getvalue()
+
+
+def test_a_finished_matte_comes_out_as_it_went_in(disc: NDArray[np.uint8]) -> None:
+    rng = np.random.default_rng(1)
+    for most, kind in ((255, np.uint8), (65535, np.uint16)):
+        grey = rng.integers(0, most, disc.shape[:2]).astype(kind)
+        result = cutout(disc, model="/nowhere/net.onnx", guidance=Guidance(matte=_file(grey)))
+        assert np.array_equal(result.alpha, grey / np.float32(most))
+        assert (result.models, result.confidence) == (("matte",), None)
+    byte = rng.integers(0, 255, disc.shape[:2]).astype(np.uint8)
+    mask = cutout(disc, guidance=Guidance(matte=byte), only_mask=True).encode("png")
+    assert np.array_equal(np.asarray(Image.open(io.BytesIO(mask))), byte)
+
+
+def test_a_cutouts_own_alpha_is_its_matte(disc: NDArray[np.uint8]) -> None:
+    veil = np.linspace(0, 255, disc.shape[0] * disc.shape[1]).reshape(disc.shape[:2])
+    picture = np.dstack([disc, veil.astype(np.uint8)])
+    first = np.asarray(cutout(picture, model="echo").image)
+    again = np.asarray(cutout(picture, guidance=Guidance(matte=first)).image)
+    assert np.array_equal(first[..., 3], again[..., 3])
+    more = np.full(disc.shape[:2], 255, np.uint8)
+    lifted = np.asarray(cutout(picture, guidance=Guidance(matte=more)).image)
+    assert np.array_equal(lifted[..., 3], picture[..., 3])  # what it lacks cannot be kept
+
+
+def test_points_and_boxes_on_a_matte_mean_whole_objects() -> None:
+    rgb = np.full((120, 200, 3), 200, np.uint8)
+    rgb[30:90, 20:80] = (180, 30, 30)
+    rgb[40:80, 130:170] = (20, 60, 150)
+    grey = np.where(rgb[..., 1] < 100, np.uint8(255), np.uint8(0))
+    gone = cutout(rgb, guidance=Guidance(matte=grey, remove_points=[(150, 60)])).alpha
+    assert gone[40:80, 130:170].mean() < 0.02
+    assert (gone[30:90, 20:80] == 1).all()
+    boxed = cutout(rgb, guidance=Guidance(matte=grey, keep_box=(0, 0, 50, 120))).alpha
+    assert (boxed[:, 50:] == 0).all()
+    assert np.array_equal(boxed[:, :50], grey[:, :50] / np.float32(255))
+
+
+def test_strokes_on_a_matte_hold_through_edge_options(disc: NDArray[np.uint8]) -> None:
+    sheet = np.zeros((*disc.shape[:2], 3), np.uint8)
+    sheet[5:15, 5:15], sheet[30:36, 30:36], sheet[20:26, :] = (0, 255, 0), (255, 0, 0), (0, 0, 255)
+    grey = np.full(disc.shape[:2], 200, np.uint8)
+    guidance = Guidance(matte=grey, scribbles=sheet)
+    alpha = cutout(disc, guidance=guidance, grow="3", feather="2").alpha
+    assert (alpha[5:15, 5:15] == 1).all()
+    assert (alpha[30:36, 30:36] == 0).all()
 
 
 def test_marks_on_parts_that_the_picture_lacks_are_refused(disc: NDArray[np.uint8]) -> None:

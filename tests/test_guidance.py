@@ -18,6 +18,7 @@ def test_nothing_said_is_empty_and_anything_said_is_not() -> None:
     for name, value in [
         ("trimap", array),
         ("mask", b""),
+        ("matte", b""),
         ("scribbles", "a.png"),
         ("keep_points", "1,2"),
         ("remove_points", [(1, 2)]),
@@ -103,6 +104,12 @@ def test_a_trimap_beside_a_mask_is_refused_instead_of_ignoring_one() -> None:
     with pytest.raises(BadOption, match="--trimap and --mask") as caught:
         Guidance(trimap="t.png", mask="m.png")
     assert "leave one" in caught.value.hint
+    for name in ("trimap", "mask"):
+        given: Any = {name: "other.png", "matte": "m.png"}
+        with pytest.raises(BadOption, match=f"--{name} and --matte"):
+            Guidance(**given)
+    with pytest.raises(BadOption, match="--trimap and --mask and --matte"):
+        Guidance(trimap="t.png", mask="m.png", matte="a.png")
 
 
 def test_importing_guidance_loads_no_third_party_module() -> None:

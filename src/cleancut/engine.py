@@ -98,7 +98,10 @@ class Engine:
             clock.mark("decode")
             panel, notes = self._panel_or_none(chosen, marks)
             clock.mark("load")
-            faces = self._faces(picture) if chosen.head is not None else ()
+            faces: tuple[Face, ...] = ()
+            if chosen.head is not None:
+                faces = self._faces(picture)
+                clock.mark("faces")
             result = pipeline.cutout(
                 picture,
                 panel,

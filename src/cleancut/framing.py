@@ -79,7 +79,10 @@ def lay_out(alpha: Alpha, options: Options, *, head: Box | None = None) -> Layou
         move = fit_subject(box, frame, canvas, placing)
     else:
         move = fit(frame, canvas)
-    if head is None and (sides := cut_sides(alpha, move, canvas)):
+    sides = cut_sides(alpha, move, canvas)
+    if head is not None:  # above and below have notes of their own
+        sides = tuple(side for side in sides if side in ("left", "right"))
+    if sides:
         told = (
             f"cut_off: the picture ends in the subject ({', '.join(sides)}); the edge is straight"
         )

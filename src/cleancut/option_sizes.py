@@ -91,7 +91,7 @@ def parse_canvas(text: str | None, name: str = "canvas", dpi: float | None = Non
         sides = (width * _MM[unit], height * _MM[unit])
         return _on_paper(*sides, given or dpi or PRINT_DPI, told, name)
     if width != int(width) or height != int(height):
-        raise BadOption(f"{flag(name)}: {text!r} are no whole pixels", hint="like 2000x1500")
+        raise BadOption(f"{flag(name)}: {text[:60]!r} are no whole pixels", hint="like 2000x1500")
     made = _checked(Canvas(int(width), int(height), text=told), name)
     if given is None:
         return made
@@ -185,7 +185,7 @@ def parse_head(text: str | None) -> Head | None:
     top = parse_percent(words[1], 0) if len(words) == 2 else None
     if len(words) > 2 or share is None or (len(words) == 2 and top is None):
         raise BadOption(
-            f"--head: {text!r} is not understood",
+            f"--head: {text[:60]!r} is not understood",
             hint="like 70%, or '70%,10%': the head's height, and the room above it",
         )
     if share + (top or 0.0) > 1:
@@ -213,11 +213,13 @@ def _dpi(word: str, text: str, name: str) -> float:
     found = _DPI.fullmatch(word.lower())
     if found is None or not 10 <= float(found[1]) <= 10_000:
         raise BadOption(
-            f"{flag(name)}: {text!r} has no dpi behind the @", hint="10 to 10000, like @300"
+            f"{flag(name)}: {text[:60]!r} has no dpi behind the @", hint="10 to 10000, like @300"
         )
     return float(found[1])
 
 
 def _no_size(text: str, name: str) -> BadOption:
     like = "10x15cm, 4x6in or a4" if name == "sheet" else "2000x2000 (pixels), 35x45mm or 2x2in"
-    return BadOption(f"{flag(name)}: {text!r} is not a size", hint=f"like {like}, also with @300")
+    return BadOption(
+        f"{flag(name)}: {text[:60]!r} is not a size", hint=f"like {like}, also with @300"
+    )

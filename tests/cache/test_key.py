@@ -178,6 +178,8 @@ def test_guidance_is_in_the_key(tmp_path: Path) -> None:
         Guidance(keep_points="1%,2"),
         Guidance(keep_box="1,2,3,4"),
         Guidance(roi="1,2,3,4"),
+        Guidance(matte=path),
+        Guidance(matte=path, scribbles=b"2"),
     ]
     keys = [_key(), *(_key(guidance=guidance) for guidance in said)]
     assert len(set(keys)) == len(keys)

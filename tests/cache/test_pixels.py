@@ -33,6 +33,8 @@ CASES: dict[str, dict[str, Any]] = {
     "blur": {"background": "blur:6"},
     "mask": {"only_mask": True, "fill_holes": True, "shrink": "3"},
     "small": {"max_side_px": 64, "background": "#204060"},
+    "canvas": {"canvas": "96x160", "scale": "80%", "background": "blur:3", "shadow": "drop"},
+    "sheet": {"canvas": "8x6mm@120", "sheet": "4x3cm", "crop": True, "margin": "10%"},
     "clicked": {"guidance": Guidance(remove_points="50%,50%", keep_box="10%,10%,90%,90%")},
 }
 

@@ -43,12 +43,13 @@ def test_a_file_and_texts_are_handed_on(tmp_path: Path) -> None:
     assert (guidance.keep_points, guidance.roi, guidance.mask) == ("1,2", "0,0,50%,50%", None)
 
 
-def test_one_file_for_several_pictures_is_refused(tmp_path: Path) -> None:
-    mask = tmp_path / "m.png"
-    mask.write_bytes(b"x")
+@pytest.mark.parametrize("name", ["mask", "matte"])
+def test_one_file_for_several_pictures_is_refused(name: str, tmp_path: Path) -> None:
+    place = tmp_path / "m.png"
+    place.write_bytes(b"x")
     with pytest.raises(BadOption, match="cannot guide 3 pictures") as caught:
-        check_guidance(_args("--mask", str(mask)), 3)
-    assert "--mask masks/" in caught.value.hint
+        check_guidance(_args(f"--{name}", str(place)), 3)
+    assert f"--{name} {name}s/" in caught.value.hint
 
 
 def test_a_folder_gives_each_picture_the_file_of_its_stem(tmp_path: Path) -> None:

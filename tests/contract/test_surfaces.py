@@ -12,7 +12,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from cleancut import Engine, Options, cutout
+from cleancut import Engine, Guidance, Options, cutout
 from cleancut.cli.main import main
 from cleancut.server.services import Services
 from cleancut.server.settings import Settings
@@ -116,6 +116,33 @@ def test_library_engine_command_line_batch_and_server_agree(
     by_batch = (tmp_path / "many" / "photo.png").read_bytes()
     by_server = asked(server, "/v1/cutouts", "image", photo, as_fields(values))
     assert by_function == by_engine == out.read_bytes() == by_batch == by_server
+
+
+def test_a_retouched_matte_is_the_same_everywhere(photo: Path, server: str, tmp_path: Path) -> None:
+    with Image.open(photo) as opened:
+        size = opened.size
+    grey = np.linspace(0, 255, size[0] * size[1]).astype(np.uint8).reshape(size[::-1])
+    marks = np.zeros((*grey.shape, 3), np.uint8)
+    marks[5:9, 5:40, 1] = marks[60:70, 5:40, 0] = marks[20:50, 10:60, 2] = 255
+    files, flags = {}, []
+    for name, pixels in (("matte", grey), ("scribbles", marks)):
+        (tmp_path / name).mkdir()
+        Image.fromarray(pixels).save(tmp_path / name / "photo.png")
+        files[name] = (tmp_path / name / "photo.png").read_bytes()
+        flags += [f"--{name}", str(tmp_path / name)]
+    out = tmp_path / "out.png"
+    assert main(["cut", str(photo), "-o", str(out), "-q", *flags]) == 0
+    answer = httpx.post(
+        f"{server}/v1/cutouts", files={"image": photo.read_bytes(), **files}, timeout=60
+    )
+    assert answer.headers["X-Model"] == "matte"
+    guidance = Guidance(matte=files["matte"], scribbles=files["scribbles"])
+    by_function = cutout(photo, guidance=guidance).encode("png")
+    assert by_function == out.read_bytes() == answer.content
+    alpha = np.asarray(Image.open(out))[..., 3]
+    changed = np.flatnonzero((alpha != grey).any(axis=1))
+    assert (changed.min(), changed.max()) == (5, 69)
+    assert (alpha[60:70, 5:40] == 0).all()
 
 
 def test_a_preset_means_the_same_everywhere(photo: Path, server: str, tmp_path: Path) -> None:

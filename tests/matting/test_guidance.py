@@ -76,7 +76,7 @@ def test_a_coloured_trimap_is_taken_for_scribbles() -> None:
     assert "--scribbles" in caught.value.hint
 
 
-@pytest.mark.parametrize("name", ["trimap", "mask", "scribbles"])
+@pytest.mark.parametrize("name", ["trimap", "mask", "matte", "scribbles"])
 def test_another_size_is_refused_with_both_sizes_and_a_command(name: str) -> None:
     with pytest.raises(BadArray, match=f"the {name} is 30 x 20 pixels.*60 x 40") as caught:
         _marks(**{name: np.zeros((20, 30), np.uint8)})
@@ -97,9 +97,74 @@ def test_a_mask_is_grey_or_the_alpha_of_a_cutout() -> None:
     np.testing.assert_allclose(mask, grey / np.float32(255))
 
 
-def test_nan_in_guidance_is_refused() -> None:
+@pytest.mark.parametrize("name", ["mask", "matte"])
+def test_nan_in_guidance_is_refused(name: str) -> None:
     with pytest.raises(BadArray, match=r"0\.\.1"):
-        _marks(mask=np.full((H, W), np.nan, np.float32))
+        _marks(**{name: np.full((H, W), np.nan, np.float32)})
+
+
+@pytest.mark.parametrize("depth", [np.uint8, np.uint16])
+def test_a_matte_is_taken_to_the_bit(depth: type[np.unsignedinteger[Any]]) -> None:
+    most = np.iinfo(depth).max
+    grey = np.linspace(0, most, H * W).astype(depth).reshape(H, W)
+    cutout = np.dstack([np.full((H, W, 3), 9, depth), grey])
+    sheet = np.dstack([grey, grey, grey, np.full((H, W), most, depth)])  # as a canvas saves it
+    for given in (grey, cutout, sheet):
+        marks = _marks(matte=given)
+        assert marks.matte is not None
+        assert marks.given
+        assert not marks.drawn
+        assert np.array_equal(np.rint(marks.matte * most).astype(depth), grey)
+
+
+def _painted() -> NDArray[np.uint8]:
+    sheet = np.full((H, W, 3), 90, np.uint8)
+    colours = [(0, 255, 0), (255, 0, 0), (0, 0, 255), (255, 255, 255), (0, 0, 0), (0, 200, 200)]
+    for row, colour in enumerate(colours):
+        sheet[row, :5] = colour
+    return sheet
+
+
+def test_on_a_matte_blue_counts_and_white_and_black_do_not() -> None:
+    grey = np.full((H, W), 77, np.uint8)
+    for sheet in (_painted(), np.dstack([_painted(), np.full((H, W), 255, np.uint8)])):
+        marks = _marks(matte=grey, scribbles=sheet)
+        assert marks.again is not None
+        found = [np.flatnonzero(m[:, 0]).tolist() for m in (marks.keep, marks.remove, marks.again)]
+        assert found == [[0], [1], [2]]
+    assert _marks(scribbles=_painted()).again is None
+    with pytest.raises(BadArray, match="no mark") as caught:
+        _marks(scribbles=_painted()[2:3].repeat(H, 0))
+    assert "--matte" in caught.value.hint
+    hidden = np.dstack([_painted(), np.zeros((H, W), np.uint8)])
+    with pytest.raises(BadArray, match="no mark") as caught:
+        _marks(matte=grey, scribbles=hidden)
+    assert "blue" in caught.value.hint
+
+
+def test_a_click_goes_before_a_place_to_solve_again() -> None:
+    marks = _marks(
+        Guidance(keep_points=[(2, 2)], remove_points=[(4, 2)]),
+        matte=np.full((H, W), 77, np.uint8),
+        scribbles=_painted(),
+    )
+    assert marks.again is not None
+    assert not (marks.again & (marks.keep | marks.remove)).any()
+    assert marks.clicks is not None
+    assert [int(clicked.sum()) for clicked in marks.clicks] == [1, 1]
+    assert int(marks.keep.sum()) == 6
+
+
+def test_strokes_on_a_matte_change_what_they_cover_and_nothing_else() -> None:
+    rgb = np.zeros((H, W, 3), np.uint8)
+    grey = np.linspace(0, 255, H * W).astype(np.uint8).reshape(H, W)
+    marks = _marks(matte=grey, scribbles=_painted())
+    assert marks.matte is not None
+    guided = enforce(guide(rgb, marks.matte, marks), marks)
+    assert (guided[0, :5] == 1).all()
+    assert (guided[1, :5] == 0).all()
+    guided[:2, :5] = marks.matte[:2, :5]
+    assert np.array_equal(guided, marks.matte)
 
 
 def _sheet(*, transparent: bool) -> NDArray[np.uint8]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from cleancut.cli.flags import add_option_flags, options_from
 from cleancut.errors import BadOption
+from cleancut.options import Options
 
 if TYPE_CHECKING:
     from cleancut.bench.accuracy import Plan, Report
@@ -30,6 +31,7 @@ examples:
   cleancut bench accuracy pictures --rembg --only portraits --write docs/accuracy.md
   cleancut bench accuracy pictures --mattes other-tool --json figures.json
   cleancut bench matting pictures        refinement and closed form, beside pymatting
+  cleancut bench retouch pictures        strokes that solve a place again, on true mattes
 """
 #: Fields of ``Options`` that are about the output file, or about one picture only.
 _NOT_SCORED = (
@@ -87,6 +89,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     solved.add_argument(
         "--runs", type=int, default=3, metavar="N", help="runs a picture (default: 3)"
+    )
+    what = "strokes that solve a part of a matte again, on pictures with true mattes"
+    stroked = actions.add_parser("retouch", help=what, description=what, allow_abbrev=False)
+    stroked.add_argument("folder", type=Path, metavar="DIR", help="holds SET/image and SET/alpha")
+    stroked.add_argument(
+        "--limit", type=int, metavar="N", help="take the first N pictures of each set"
+    )
+    stroked.add_argument(
+        "-m", "--model", default="isnet", metavar="NAME", help="whose mattes (default: isnet)"
+    )
+    stroked.add_argument(
+        "--write", type=Path, action="append", default=[], metavar="FILE", help="put it in there"
     )
     for action, peer in (
         (start, "rembg"),
@@ -166,6 +180,7 @@ def run(args: argparse.Namespace) -> int:
         "server": _server,
         "accuracy": _accuracy,
         "matting": _matting,
+        "retouch": _retouch,
     }
     return actions[args.action](args)
 
@@ -258,6 +273,19 @@ def _matting(args: argparse.Namespace) -> int:
     if args.json:
         told = {"rows": [asdict(row) for row in rows], "notes": notes}
         write_atomic(args.json, json.dumps(told, indent=1).encode())
+    for document in args.write:
+        write_block(document, text, markers=MARKERS)
+    return 0
+
+
+def _retouch(args: argparse.Namespace) -> int:
+    from cleancut.bench.report import write_block
+    from cleancut.bench.retouch import MARKERS, measure, to_markdown
+    from cleancut.engine import Engine
+
+    engine = Engine(Options(model=args.model))
+    text = to_markdown(measure(args.folder, engine.matte, tell=_tell, limit=args.limit))
+    print(text)
     for document in args.write:
         write_block(document, text, markers=MARKERS)
     return 0

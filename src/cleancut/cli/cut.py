@@ -87,7 +87,7 @@ def run(args: argparse.Namespace) -> int:
     cache = cache_from(args)
     try:
         engine = Engine(options, cache=cache)
-        asks_no_model = hasattr(args, "trimap") or hasattr(args, "mask")
+        asks_no_model = any(hasattr(args, name) for name in ("trimap", "mask", "matte"))
         there = any(job.source == STREAM or os.path.exists(job.source) for job in jobs)  # noqa: PTH110
         if there and not asks_no_model:
             ask = sys.stdin.isatty() and sys.stderr.isatty() and STREAM not in args.inputs

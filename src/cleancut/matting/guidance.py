@@ -9,12 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import cv2
 import numpy as np
 
-from cleancut.arrays import check_alpha, full_scale
-from cleancut.errors import BadArray, BadOption
+from cleancut.errors import BadOption
 from cleancut.guidance import box_in, points_in
+from cleancut.matting.guide_pictures import check_size, marks_in, matte_in, strokes_in, trimap_in
 from cleancut.matting.scribbles import follow
 
 if TYPE_CHECKING:
@@ -22,22 +21,14 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from cleancut.arrays import Alpha, Rgb, Tensor
+    from cleancut.arrays import Alpha, Rgb
     from cleancut.guidance import Guidance, Span
     from cleancut.imaging.picture import Picture
 
     Mask = NDArray[np.bool_]
 
-#: From this level on a trimap says keep; up to its complement it says remove.
-DEFINITE = 0.95
-#: A trimap whose channels differ by more than this on average is a colour picture.
-GREY_SPREAD = 0.05
 #: A click is a disc of this radius, as a share of the picture's longer side.
 CLICK_SHARE = 0.0015
-#: Green and red count as marks from this intensity on, with the other channels at most this.
-STRONG, WEAK = 0.75, 0.4
-#: White and black marks on a transparent sheet.
-LIGHT, DARK = 0.9, 0.1
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -102,22 +93,22 @@ def marks_of(
     given = {"trimap": trimap, "mask": mask, "matte": matte, "scribbles": scribbles}
     for name, picture in given.items():
         if picture is not None:
-            _check_size(picture, name, height, width)
+            check_size(picture, name, height, width)
     nothing = np.zeros((height, width), np.bool_)
     keep, remove, again = nothing, nothing, None
     if scribbles is not None and matte is not None:
-        keep, remove, again = _strokes(scribbles)
+        keep, remove, again = strokes_in(scribbles)
     elif scribbles is not None:
-        keep, remove = _drawn(scribbles)
+        keep, remove = marks_in(scribbles)
     keep, remove = _clicked(keep, remove, guidance)
     if again is not None:
         again &= ~(keep | remove)
     marks = Marks(
         keep=keep,
         remove=remove,
-        trimap=None if trimap is None else _trimap(trimap),
-        mask=None if mask is None else _matte(mask, "mask"),
-        matte=None if matte is None else _matte(matte, "matte"),
+        trimap=None if trimap is None else trimap_in(trimap),
+        mask=None if mask is None else matte_in(mask, "mask"),
+        matte=None if matte is None else matte_in(matte, "matte"),
         clicks=None if matte is None else _clicked(nothing, nothing, guidance),
         again=again if again is not None and again.any() else None,
         box=box_in(guidance.keep_box, "keep_box", height, width),
@@ -178,113 +169,6 @@ def crop_for(span: Span, height: int, width: int, margin: float = 0.5) -> Span:
     if (wide[2] - wide[0]) * (wide[3] - wide[1]) >= 0.9 * width * height:
         return 0, 0, width, height
     return wide
-
-
-def _check_size(picture: Picture, name: str, height: int, width: int) -> None:
-    if (picture.height, picture.width) == (height, width):
-        return
-    if (picture.height, picture.width) == (width, height):
-        hint = (
-            "the photo is stored turned (EXIF orientation) and is used upright: turn the "
-            f"{name} by 90 degrees, or make it from the upright picture"
-        )
-    else:
-        hint = (
-            f'make it {width} x {height}: python -c "from PIL import Image; '
-            f"Image.open('{name}.png').resize(({width}, {height})).save('{name}.png')\""
-        )
-    raise BadArray(
-        f"the {name} is {picture.width} x {picture.height} pixels, "
-        f"the picture is {width} x {height}",
-        hint=hint,
-    )
-
-
-def _unit(rgb: Rgb) -> NDArray[np.float32]:
-    return rgb.astype(np.float32) / np.float32(full_scale(rgb))
-
-
-def _grey(rgb: Rgb) -> Alpha:
-    """(H, W) luminance; exact for grey pictures."""
-    first = _unit(rgb[..., 1])
-    if np.array_equal(rgb[..., 0], rgb[..., 1]) and np.array_equal(rgb[..., 1], rgb[..., 2]):
-        return first
-    return np.clip(cv2.cvtColor(_unit(rgb), cv2.COLOR_RGB2GRAY), 0, 1).astype(np.float32)
-
-
-def _trimap(picture: Picture) -> Alpha:
-    red, green, blue = cv2.split(np.ascontiguousarray(picture.rgb))
-    spread = cv2.subtract(cv2.max(cv2.max(red, green), blue), cv2.min(cv2.min(red, green), blue))
-    if float(spread.mean(dtype=np.float64)) / full_scale(picture.rgb) > GREY_SPREAD:
-        raise BadArray(
-            "the trimap is a colour picture",
-            hint="make it white (keep), black (remove) and grey (unknown); coloured marks are "
-            "scribbles: --scribbles FILE",
-        )
-    grey = _grey(picture.rgb)
-    trimap = np.full(grey.shape, 0.5, np.float32)
-    trimap[grey >= DEFINITE] = 1
-    trimap[grey <= 1 - DEFINITE] = 0
-    if picture.alpha is not None:
-        trimap[picture.alpha < 0.5] = 0.5
-    lacking = [word for word, level in (("white", 1), ("black", 0)) if not (trimap == level).any()]
-    if lacking and (trimap == 0.5).any():
-        raise BadArray(
-            f"the trimap has no {' and no '.join(lacking)} pixel: nothing to solve from",
-            hint="paint what is surely subject white (243 to 255) and what is surely background "
-            "black (0 to 12); grey is unknown",
-        )
-    return trimap
-
-
-def _matte(picture: Picture, name: str) -> Alpha:
-    """(H, W): the transparency of a picture that has some, else its brightness."""
-    plane = picture.alpha if picture.alpha is not None else _grey(picture.rgb)
-    return check_alpha(plane, name).copy()
-
-
-def _painted(picture: Picture) -> tuple[Mask, Mask, Mask]:
-    """Where a scribble picture is red, green and blue."""
-    red, green, blue = cv2.split(np.ascontiguousarray(picture.rgb))
-    strong, weak = (full_scale(picture.rgb) * level for level in (STRONG, WEAK))
-
-    def only(one: Tensor, two: Tensor, three: Tensor) -> Mask:
-        pure: Mask = (one >= strong) & (cv2.max(two, three) <= weak)
-        return pure
-
-    return only(red, green, blue), only(green, red, blue), only(blue, red, green)
-
-
-def _strokes(picture: Picture) -> tuple[Mask, Mask, Mask]:
-    """The pixels that scribbles on a matte mark to keep, to remove and to solve again."""
-    remove, keep, again = _painted(picture)
-    if picture.alpha is not None:
-        painted = picture.alpha >= 0.5
-        keep, remove, again = keep & painted, remove & painted, again & painted
-    if not (keep.any() or remove.any() or again.any()):
-        raise BadArray(
-            "the scribbles hold no mark",
-            hint="on a matte paint pure green (0,255,0) on what to keep, pure red (255,0,0) on "
-            "what to remove and pure blue (0,0,255) on what to solve again",
-        )
-    return keep, remove, again
-
-
-def _drawn(picture: Picture) -> tuple[Mask, Mask]:
-    """The pixels a scribble picture marks to keep and to remove."""
-    remove, keep, _ = _painted(picture)
-    if picture.alpha is not None:
-        painted = picture.alpha >= 0.5
-        colour = _unit(picture.rgb)
-        low, high = colour.min(axis=2), colour.max(axis=2)
-        keep, remove = (keep | (low >= LIGHT)) & painted, (remove | (high <= DARK)) & painted
-    if not (keep.any() or remove.any()):
-        raise BadArray(
-            "the scribbles hold no mark",
-            hint="paint pure green (0,255,0) on what to keep and pure red (255,0,0) on what to "
-            "remove; white and black count only on a transparent sheet",
-        )
-    return keep, remove
 
 
 def _clicked(keep: Mask, remove: Mask, guidance: Guidance) -> tuple[Mask, Mask]:

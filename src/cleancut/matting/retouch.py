@@ -31,7 +31,6 @@ _WINDOW_PX = 2
 _MOST_MARKS = 64
 #: Pull to what the colours alone say, where that can be trusted.
 _PULL = np.float32(0.01)
-_TOLERANCE = 3e-3
 _GAVE_UP = "retouch_gave_up: a marked place could not be solved again and stays as it was"
 
 
@@ -109,7 +108,5 @@ def _solved(rgb: Rgb, alpha: Alpha, wanted: Mask, unknown: Mask) -> Alpha | None
         seen = sample(rgb, np.where(reach & ~unknown, alpha, UNKNOWN), wanted)
     guess, weight = (None, None) if seen is None else (seen[0], seen[1] * _PULL)
     trimap = np.where(wanted, np.float32(UNKNOWN), np.float32(1))
-    found = closed_form.solve(
-        rgb, trimap, guess=guess, weight=weight, known=alpha, tolerance=_TOLERANCE
-    )
+    found = closed_form.solve(rgb, trimap, guess=guess, weight=weight, known=alpha)
     return found.alpha if found.converged else None

@@ -22,6 +22,7 @@ from cleancut.arrays import full_scale
 from cleancut.backends.ort import open_session
 from cleancut.errors import WeightsCorrupt, WeightsMissing
 from cleancut.face import Face
+from cleancut.imaging.resize import fit
 from cleancut.weights.digest import sha256_of
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from cleancut.backends.base import Session
 
     Floats = NDArray[np.float32]
+    Bytes = NDArray[np.uint8]
 
 FOLDER = Path(__file__).parent / "face_nets"
 #: sha256 by file.
@@ -93,29 +95,29 @@ class FaceFinder:
         found = _apart([face for face in faces if face is not None])
         return tuple(sorted(found, key=lambda face: -face.height))
 
-    def _look(self, view: Floats, share: float) -> list[_Proposal]:
+    def _look(self, view: Bytes, share: float) -> list[_Proposal]:
         """What the network proposes where ``view`` fills ``share`` of its input."""
         zoom = share * _FIND_PX / max(view.shape[:2])
         small = _resized(view, zoom)
         height, width = small.shape[:2]
         top, left = (_FIND_PX - height) // 2, (_FIND_PX - width) // 2
-        seen = np.zeros((_FIND_PX, _FIND_PX, 3), np.float32)
+        seen = np.zeros((_FIND_PX, _FIND_PX, 3), np.uint8)
         seen[top : top + height, left : left + width] = small
         points, scores = self._proposed(seen)
         points[:, [0, *range(2, 8)]] -= np.array([left, top], np.float32)
         points /= zoom
         return [_proposal(points[at], float(scores[at])) for at in np.flatnonzero(scores >= _FIRST)]
 
-    def _proposed(self, seen: Floats) -> tuple[Floats, Floats]:
+    def _proposed(self, seen: Bytes) -> tuple[Floats, Floats]:
         """Middle, size and six points of every anchor's box, (896, 8, 2) pixels; scores (896,)."""
-        feed = seen[None] * np.float32(2) - np.float32(1)
+        feed = seen[None] * np.float32(2 / 255) - np.float32(1)
         answer = self._find.run(dict.fromkeys(self._find.inputs, feed))
         by_width = {values.shape[-1]: values for values in answer.values()}
         points = by_width[16][0].reshape(-1, 8, 2).astype(np.float32)
         points[:, [0, *range(2, 8)]] += self._anchors[:, None] * np.float32(_FIND_PX)
         return points, _sigmoid(by_width[1][0, :, 0])
 
-    def _face(self, view: Floats, proposal: _Proposal, scale: float) -> Face | None:
+    def _face(self, view: Bytes, proposal: _Proposal, scale: float) -> Face | None:
         """The face that is proposed, if it is one, in the pixels of the picture."""
         second = self._second(view, proposal)
         score = (proposal.score + second) / 2
@@ -123,7 +125,7 @@ class FaceFinder:
             return None
         side = _MESH_ROOM * proposal.side
         seen, back = _upright(view, proposal.middle, side, proposal.angle, _MESH_PX)
-        answer = self._mesh.run(dict.fromkeys(self._mesh.inputs, seen[None]))
+        answer = self._mesh.run(dict.fromkeys(self._mesh.inputs, seen[None] * np.float32(1 / 255)))
         flat = sorted(
             (values.ravel() for values in answer.values()), key=lambda values: values.size
         )
@@ -132,7 +134,7 @@ class FaceFinder:
         points = flat[1].reshape(-1, 2).astype(np.float64) @ back[:, :2].T + back[:, 2]
         return _as_face(score, points / scale)
 
-    def _second(self, view: Floats, proposal: _Proposal) -> float:
+    def _second(self, view: Bytes, proposal: _Proposal) -> float:
         """How sure the network is of the same face, upright and at the size that it likes."""
         side = proposal.side / _SECOND_SHARE
         seen, _ = _upright(view, proposal.middle, side, proposal.angle, _FIND_PX)
@@ -163,11 +165,26 @@ def _session(name: str, threads: int | None) -> Session:
     return open_session(path, device="cpu", threads=threads)
 
 
-def _view(rgb: Rgb) -> tuple[Floats, float]:
-    """``rgb`` as float32 in 0..1, no larger than is needed, and its scale."""
+def _view(rgb: Rgb) -> tuple[Bytes, float]:
+    """``rgb`` at 8 bits, no larger than is needed, and its scale."""
     scale = min(1.0, VIEW_PX / max(rgb.shape[:2]))
-    small: Any = _resized(rgb, scale)
-    return small.astype(np.float32) / np.float32(full_scale(rgb)), scale
+    height, width = (max(1, round(side * scale)) for side in rgb.shape[:2])
+    small: Any = rgb if scale == 1 else fit(rgb, height, width, spare=1.0)
+    if small.dtype == np.uint8:
+        return small, scale
+    return cv2.convertScaleAbs(small, alpha=255 / full_scale(rgb)), scale
+
+
+def _around(view: Bytes, middle: Floats, side: float) -> tuple[Bytes, Floats]:
+    """The part of ``view`` that a turned square of this side can reach, and where it begins."""
+    height, width = view.shape[:2]
+    reach = side / math.sqrt(2) + 2
+    x, y = (float(at) for at in middle)
+    left, top = (max(0, math.floor(at - reach)) for at in (x, y))
+    left, top = min(left, width - 1), min(top, height - 1)
+    right, bottom = (max(1, math.ceil(at + reach)) for at in (x, y))
+    near = view[top : max(top + 1, bottom), left : max(left + 1, right)]
+    return near, np.array([left, top], np.float32)
 
 
 def _resized(pixels: Any, scale: float) -> Any:
@@ -177,17 +194,18 @@ def _resized(pixels: Any, scale: float) -> Any:
 
 
 def _upright(
-    view: Floats, middle: Floats, side: float, angle: float, size: int
-) -> tuple[Floats, NDArray[np.float64]]:
+    view: Bytes, middle: Floats, side: float, angle: float, size: int
+) -> tuple[Bytes, NDArray[np.float64]]:
     """A square of ``view`` turned back by ``angle``, (size, size, 3), and the way back, 2 x 3."""
     zoom = size / side
     shrink = min(1.0, 2 * zoom)  # no finer detail than twice what is seen: nothing flickers
-    source = _resized(view, shrink)
+    near, corner = _around(view, middle, side)
+    source = _resized(near, shrink)
     turn = zoom * np.array(
         [[math.cos(angle), math.sin(angle)], [-math.sin(angle), math.cos(angle)]]
     )
     shift = size / 2 - turn @ middle
-    there = np.hstack([turn / shrink, shift[:, None]])
+    there = np.hstack([turn / shrink, (shift + turn @ corner)[:, None]])
     seen: Any = cv2.warpAffine(source, there, (size, size), flags=cv2.INTER_LINEAR)
     back = np.linalg.inv(turn)
     return seen, np.hstack([back, (-back @ shift)[:, None]])

@@ -40,12 +40,15 @@ POLICY = (
     "base-uri 'none'; form-action 'none'"
 )
 _HEADERS = {
-    "Content-Security-Policy": POLICY,
-    "Permissions-Policy": "camera=(self), microphone=(), geolocation=()",
-    "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
     "Cache-Control": "no-cache",
     "Vary": "Accept-Encoding",
+}
+#: Of the document alone: what it loads is bound by them.
+_DOCUMENT = {
+    "Content-Security-Policy": POLICY,
+    "Permissions-Policy": "camera=(self), microphone=(), geolocation=()",
+    "Cross-Origin-Opener-Policy": "same-origin",
 }
 
 
@@ -109,6 +112,8 @@ def _answer(request: Request, file: File | None) -> Response:
     # A strong tag names bytes, so the two encodings have two (RFC 9110, 8.8.3.3).
     tag = f'"{file.tag}{"-gz" if packed is not None else ""}"'
     headers = {**_HEADERS, "ETag": tag}
+    if file.media_type == TYPES[".html"]:
+        headers |= _DOCUMENT
     if _holds(request.headers.get("if-none-match", ""), tag):
         return Response(status_code=304, headers=headers)
     if packed is not None:

@@ -67,11 +67,12 @@ export function presets() {
  */
 export async function cut({ image, fields = {}, files = {}, signal, onProgress }) {
   for (let tries = 0; ; tries += 1) {
+    const used = key;
     try {
       return await cutOnce({ image, fields, files, signal, onProgress });
     } catch (error) {
       if (!(error instanceof Problem)) throw error;
-      if (error.status === 401 && (await newKey())) continue;
+      if (error.status === 401 && (await newKey(used))) continue;
       if (tries >= (PATIENCE[error.code] ?? 0)) throw error;
       onProgress?.(0, "waiting");
       await pause(error.retryAfter ?? 2, signal);
@@ -150,21 +151,23 @@ function notesOf(text) {
 
 async function getJson(path) {
   for (;;) {
+    const used = key;
     let answer;
     try {
-      answer = await fetch(path, { headers: key ? { "X-API-Key": key } : {} });
+      answer = await fetch(path, { headers: used ? { "X-API-Key": used } : {} });
     } catch {
       throw unreachable();
     }
     if (answer.ok) return answer.json();
     const retry = answer.headers.get("Retry-After");
     const problem = problemOf(answer.status, retry, await answer.text());
-    if (answer.status !== 401 || !(await newKey())) throw problem;
+    if (answer.status !== 401 || !(await newKey(used))) throw problem;
   }
 }
 
-/** Ask for a key, once for all requests that want one; false if the user gives none. */
-function newKey() {
+/** Ask for another key than `used`, once for all requests; false if the user gives none. */
+function newKey(used) {
+  if (used !== key) return true;
   asking ??= asker(Boolean(key))
     .then((given) => {
       key = given ?? "";

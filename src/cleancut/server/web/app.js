@@ -27,33 +27,56 @@ async function start() {
   mountTools(find("tools"));
   followTheme();
   api.useKey(keptKey());
-  api.askForKeyWith(askForKey);
-  const told = await ask();
-  mountIntake(find("drop"), told.about);
+  api.askForKeyWith(askAndComplete);
+  const asked = askAll();
+  const about = (await asked.about) ?? {};
+  mountIntake(find("drop"), about);
   mountOverall(find("overall"));
   mountGallery(find("gallery"));
   mountStage(find("stage"), { items, settings, api });
-  mountPanel(find("panel"), told);
-  mountDownload(find("deliver"), told.about);
-  learnLimits(told.about.limits ?? {});
-  startQueue(told.about.limits ?? {});
+  mountDownload(find("deliver"), about);
+  learnLimits(about.limits ?? {});
   followItems();
   listenToKeys();
+  fillPanel(await asked.models, await asked.presets);
+  startQueue(about.limits ?? {});
   document.documentElement.dataset.ready = "";
 }
 
-/** What the server says about itself; a page that cannot know goes on with less. */
-async function ask() {
-  const nothing = { about: {}, models: [{ id: "auto", title: "auto" }], presets: [] };
-  const asked = { about: api.about, models: api.models, presets: api.presets };
-  const answers = await Promise.allSettled(Object.values(asked).map((one) => one()));
-  Object.keys(asked).forEach((name, place) => {
-    const answer = answers[place];
-    if (answer.status === "fulfilled") nothing[name] = answer.value;
-    else notice(explain(answer.reason).title, { kind: "error" });
-  });
-  learnPresets(nothing.presets);
-  return nothing;
+/** What the server says about itself; each is null where it cannot be had. */
+function askAll() {
+  const told = new Set();
+  const orNull = (asked) =>
+    asked.catch((error) => {
+      const { title } = explain(error);
+      if (!told.has(title)) notice(title, { kind: "error" });
+      told.add(title);
+      return null;
+    });
+  return { about: orNull(api.about()), models: orNull(api.models()), presets: orNull(api.presets()) };
+}
+
+/** Whether models and sizes could be listed; they may need a key that comes later. */
+let complete = false;
+
+/** @param {any[] | null} models @param {any[] | null} presets */
+function fillPanel(models, presets) {
+  complete = Boolean(models && presets);
+  learnPresets(presets ?? []);
+  find("panel").replaceChildren();
+  mountPanel(find("panel"), { models: models ?? [{ id: "auto", default: true }], presets: presets ?? [] });
+}
+
+async function askAndComplete(wrong) {
+  const key = await askForKey(wrong);
+  const late = "ready" in document.documentElement.dataset && !complete;
+  if (key && late) {
+    setTimeout(async () => {
+      const { models, presets } = askAll();
+      fillPanel(await models, await presets);
+    });
+  }
+  return key;
 }
 
 function mountTools(place) {

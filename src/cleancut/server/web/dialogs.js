@@ -20,7 +20,7 @@ export function keptKey() {
  * @returns {Promise<string | null>} null if none is given
  */
 export function askForKey(wrong) {
-  const input = h("input", { type: "password", name: "key", id: "key", required: true, autocomplete: "off", spellcheck: false, maxlength: "256" });
+  const input = h("input", { type: "password", name: "key", id: "key", required: true, autofocus: true, autocomplete: "off", spellcheck: false, maxlength: "256" });
   const keep = h("input", { type: "checkbox", id: "key-keep" });
   const form = h("form", { method: "dialog" },
     h("p", { t: wrong ? "key.wrong" : "key.why", class: wrong ? "trouble" : "" }),
@@ -58,11 +58,12 @@ const SHORTCUTS = [
   ]],
   ["keys.view", [
     ["keys.zoom", "+ −"], ["keys.fit", "0"], ["keys.full", "1"], ["keys.pan", "← ↑ → ↓"],
-    ["keys.original", "O"],
+    ["keys.original", "O"], ["keys.views", "C M S"],
   ]],
   ["keys.retouch", [
-    ["keys.start", "R"], ["keys.brushes", "K E B"], ["keys.size", "[ ]"], ["keys.soft", "Shift [ ]"],
+    ["keys.start", "R"], ["keys.brushes", "K E B"], ["keys.objects", "A D X"], ["keys.size", "[ ]"], ["keys.soft", "Shift [ ]"],
     ["keys.line", "Shift"], ["keys.undo", "Ctrl Z"], ["keys.redo", "Ctrl Shift Z"],
+    ["keys.cross", "← ↑ → ↓"], ["keys.use", "Enter"], ["keys.hand", "Space"],
   ]],
 ];
 

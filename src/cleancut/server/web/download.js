@@ -29,7 +29,7 @@ export function mountDownload(place, { writes = [] }) {
   if (!formats.includes(settings.format)) settings.set({ format: formats[0] ?? "png" });
   const format = h("select", { id: "format", tLabel: "download.format", onchange: () => settings.set({ format: format.value }) },
     formats.map((name) => h("option", { value: name }, NAMES[name])));
-  const main = h("button", { type: "button", class: "primary large", id: "download", onclick: downloadSelected }, icon("download"), h("span"));
+  const main = h("button", { type: "button", class: "primary large", id: "download", onclick: downloadSelected }, icon("download"), h("span", { t: "download.now" }));
   const copy = h("button", { type: "button", class: "large square", id: "copy", tLabel: "download.copy", tTitle: "download.copy", onclick: copySelected }, icon("copy"));
   const all = h("button", { type: "button", class: "wide", id: "download-all", onclick: () => (packing ? packing.abort() : downloadAll()) }, icon("folder"), h("span"));
   const bar = h("progress", { max: 1, value: 0, hidden: true, tLabel: "download.packing" });
@@ -38,16 +38,15 @@ export function mountDownload(place, { writes = [] }) {
     get: () => settings.quality, set: (value) => settings.set({ quality: value }),
   });
   const about = h("p", { class: "quiet" });
-  place.append(
-    h("div", { class: "formats" }, h("div", { class: "select" }, format, icon("down")), quality), about,
-    h("div", { class: "row" }, main, copy), all, bar);
+  place.append(quality, about,
+    h("div", { class: "row" }, h("div", { class: "select" }, format, icon("down")), main, copy), all, bar);
 
   const tell = () => {
     const ready = items.filter(isReady);
     const chosen = items.selected;
     format.value = settings.format;
     main.disabled = copy.disabled = !chosen || !isReady(chosen);
-    say(main.lastChild, "text", ["download.one", { format: NAMES[settings.format] }]);
+    say(main, "label", ["download.one", { format: NAMES[settings.format] }]);
     all.hidden = items.length < 2;
     all.disabled = !packing && ready.length === 0;
     say(all.lastChild, "text", packing ? "download.stop" : ["download.all", { count: ready.length }]);

@@ -7,7 +7,7 @@ import { finalFields, settings } from "./settings.js";
 
 /** What a finished matte has decided, and what is done already in the alpha of a cutout. */
 const DECIDED = ["model", "refine"];
-const DONE = [...DECIDED, "shrink", "feather", "keep_largest", "fill_holes"];
+const DONE = [...DECIDED, "threshold", "shrink", "feather", "keep_largest", "fill_holes"];
 /** Bytes of a request. */
 let most = 0;
 
@@ -52,15 +52,15 @@ export function finalOf(item, format = settings.format, signal = undefined) {
   const key = keyOf(item, chosen, format);
   const there = known.get(key);
   if (there) return there;
-  const making = make(item, chosen, format, signal).then((blob) => {
-    if (item.finalProblem) item.set({ finalProblem: null });
+  const making = make(item, chosen, format, signal).then(({ blob, facts }) => {
+    item.set({ finalProblem: null, finalFacts: facts });
     return { blob, name };
   });
   known.set(key, making);
   if (known.size > KEPT) known.delete(known.keys().next().value);
   making.catch((error) => {
     known.delete(key);
-    if (error.code) item.set({ finalProblem: error });
+    if (error.code) item.set({ finalProblem: error, finalFacts: null });
   });
   return making;
 }
@@ -74,8 +74,7 @@ async function make(item, chosen, format, signal) {
   else if (item.matte) files.matte = item.matte;
   for (const name of seen ? DONE : item.matte ? DECIDED : []) delete fields[name];
   if (chosen.background.kind === "photo") files.background_image = chosen.background.value;
-  const done = await cut({ image: item.file, fields, files, signal });
-  return done.blob;
+  return cut({ image: item.file, fields, files, signal });
 }
 
 /**

@@ -86,6 +86,7 @@ export function handleGestures(element, view, tool) {
   element.addEventListener(
     "wheel",
     (event) => {
+      if (/** @type {Element} */ (event.target).closest("details[open]")) return;
       event.preventDefault();
       const lines = event.deltaMode === 1 ? 16 : 1;
       const speed = event.ctrlKey ? 0.01 : 0.002;

@@ -10,6 +10,8 @@ import { language, t } from "./words.js";
 /** Suffixes of what lies beside pictures in folders, and is passed over without a word. */
 const PICTURE = /\.(jpe?g|png|webp|gif|bmp|tiff?|avif|heic|heif|svg|psd|raw|cr2|cr3|nef|arw|dng)$/i;
 
+const ORDER = new Intl.Collator(undefined, { numeric: true });
+
 /** @type {{limits: Record<string, number>, reads: any[]}} */
 let takes = { limits: {}, reads: [] };
 /** @type {HTMLInputElement} */
@@ -68,6 +70,8 @@ export function take(found) {
     if (why) refused.push(`${file.name}: ${why}`);
     else good.push(new Item(file, { name: file.name, folder }));
   }
+  // Folders are listed in the order of the disk.
+  if (found.some(({ folder }) => folder)) good.sort((one, other) => ORDER.compare(placeOf(one), placeOf(other)));
   items.add(...good);
   if (good.length && items.length > good.length) items.select(good[0]);
   if (refused.length) notice(t("intake.refused", { count: refused.length }), { lines: refused });
@@ -168,6 +172,10 @@ async function gather(entry, found) {
     if (!part.length) return;
     for (const one of part) await gather(one, found);
   }
+}
+
+function placeOf({ folder, name }) {
+  return `${folder}/${name}`;
 }
 
 function folderOf(path = "") {

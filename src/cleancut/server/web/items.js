@@ -47,6 +47,9 @@ export class Item extends EventTarget {
     /** Why the download could not be made, like a portrait without a person.
      * @type {import("./api.js").Problem | null} */
     this.finalProblem = null;
+    /** What there is to say about the download that was made last.
+     * @type {Facts | null} */
+    this.finalFacts = null;
   }
 
   /**

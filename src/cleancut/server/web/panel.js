@@ -3,7 +3,7 @@
 
 import { backgroundPart } from "./background_part.js";
 import { choice, follow, list, toggle } from "./controls.js";
-import { h, icon } from "./dom.js";
+import { h, icon, say } from "./dom.js";
 import { settings } from "./settings.js";
 import { sizePart } from "./size_part.js";
 import { has, t } from "./words.js";
@@ -39,13 +39,15 @@ export function mountPanel(place, { models, presets }) {
 function cutPart(models) {
   if (!models.some(({ id }) => id === settings.model)) settings.set({ model: "" });
   const edge = (value) => ({ value, words: `edge.${value}` });
+  const edgeAbout = h("p", { class: "hint" });
+  follow(() => say(edgeAbout, "text", `edge.${settings.edge}.about`));
   const shadow = (value) => ({ value, words: `shadow.${value}` });
   return [
     modelChoice(models),
-    choice({
+    h("div", null, choice({
       label: "edge.label", options: ["natural", "sharp", "soft"].map(edge),
       get: () => settings.edge, set: (value) => settings.set({ edge: /** @type {any} */ (value) }),
-    }),
+    }), edgeAbout),
     toggle({
       label: "hair.label", hint: "hair.hint",
       get: () => settings.hair, set: (hair) => settings.set({ hair }),
@@ -72,7 +74,11 @@ function cutPart(models) {
 }
 
 function modelChoice(models) {
-  const titled = ({ id, title }) => (has(`model.${id}`) ? t(`model.${id}`) : title);
+  const titled = ({ id, title, tags = [] }) => {
+    if (id === "auto") return t("model.auto");
+    const known = tags.filter((tag) => has(`tag.${tag}`)).map((tag) => t(`tag.${tag}`));
+    return [title.split(": ")[0], ...known].join(" · ");
+  };
   const own = models.find((one) => one.default)?.id ?? "auto";
   const named = () => settings.model || own;
   const { node } = list({

@@ -16,6 +16,8 @@ export class Pictures extends EventTarget {
     /** The blob that `cutout` shows, and the URL that `original` shows. */
     this.shown = { cutout: /** @type {Blob | null} */ (null), url: /** @type {string?} */ (null) };
     this.closed = false;
+    /** How many pictures are being decoded. */
+    this.loading = 0;
     /** Whether the cutout is being retouched: what the server sends has to wait. */
     this.lent = false;
   }
@@ -44,6 +46,7 @@ export class Pictures extends EventTarget {
 
   async #load(name, source, value, open) {
     this.shown[source] = value;
+    this.loading += 1;
     let tiles = null;
     try {
       const bitmap = value && (await open());
@@ -52,6 +55,7 @@ export class Pictures extends EventTarget {
     } catch {
       // The item itself says what is wrong with it; a broken picture stays away.
     }
+    this.loading -= 1;
     if (this.closed || this.shown[source] !== value) return tiles?.release();
     this[name]?.release();
     this[name] = tiles;

@@ -15,8 +15,7 @@ const NEEDS_NETWORK = new Set(["model", "refine"]);
 /** @type {Map<import("./items.js").Item, {controller: AbortController, key: string}>} */
 const running = new Map();
 let megapixels = Infinity;
-/** @type {number | undefined} */
-let timer;
+let timer = 0;
 
 /** Start to work on what is there and what will come. @param {{megapixels?: number}} limits */
 export function startQueue(limits) {
@@ -29,7 +28,8 @@ export function startQueue(limits) {
   });
   settings.addEventListener("change", () => {
     clearTimeout(timer);
-    timer = setTimeout(recutStale, SETTLED);
+    timer = setTimeout(settle, SETTLED);
+    markStale();
   });
   pump();
 }
@@ -75,15 +75,28 @@ export function fieldsFor(item) {
 
 function again(item) {
   stop(item);
-  item.set({ state: "waiting", progress: 0, problem: null });
+  item.set({ state: "waiting", progress: 0, problem: null, madeWith: "" });
   pump();
 }
 
-function recutStale() {
+/** What the new settings change waits from now on, so that nobody takes it for the new result. */
+function markStale() {
   for (const item of items) {
     const key = running.get(item)?.key ?? (item.state === "done" ? item.madeWith : null);
-    if (key !== null && key !== JSON.stringify(fieldsFor(item))) again(item);
+    if (key === null || key === JSON.stringify(fieldsFor(item))) continue;
+    stop(item);
+    item.set({ state: "waiting", progress: 0, problem: null });
   }
+}
+
+/** The settings have come to rest: what they do not change after all is done. */
+function settle() {
+  timer = 0;
+  for (const item of items) {
+    const same = item.cutout && item.madeWith === JSON.stringify(fieldsFor(item));
+    if (item.state === "waiting" && same && !running.has(item)) item.set({ state: "done" });
+  }
+  pump();
 }
 
 function stop(item) {
@@ -92,6 +105,7 @@ function stop(item) {
 }
 
 function pump() {
+  if (timer) return; // until the settings have come to rest
   while (running.size < AT_ONCE) {
     const waits = (item) => item.state === "waiting" && !running.has(item);
     const { selected } = items;

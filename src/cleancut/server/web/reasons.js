@@ -8,7 +8,7 @@ const SURE = 0.5;
 /** Notes that tell the operator, not the user. */
 const QUIET = new Set(["auto_model", "cache", "measured"]);
 /** Notes that nobody has to look into. */
-const CALM = new Set(["already_cut"]);
+const CALM = new Set(["already_cut", "levelled"]);
 
 /**
  * @typedef {{code: string, title: string, advice: string, text: string}} Reason

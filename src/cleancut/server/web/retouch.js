@@ -57,7 +57,9 @@ export class Retouch extends EventTarget {
         this.#tell();
       },
     });
-    this.chip = h("p", { class: "stage-chip retouch-chip", hidden: true }, h("span", { class: "spinner" }), h("span", { t: "retouch.looking" }));
+    const words = h("span", { t: "retouch.looking" });
+    const chip = { class: "stage-chip retouch-chip", hidden: true };
+    this.chip = h("p", chip, h("span", { class: "spinner" }), words);
     view.addEventListener("change", () => this.tools.show());
     this.#follow();
   }
@@ -69,7 +71,8 @@ export class Retouch extends EventTarget {
 
   /** Strokes that are drawn and not answered yet. @returns {import("./strokes.js").Stroke[]} */
   get strokes() {
-    const waiting = (this.session?.pending ?? []).flatMap((job) => (job.kind === "stroke" ? [job.stroke] : []));
+    const jobs = this.session?.pending ?? [];
+    const waiting = jobs.flatMap((job) => (job.kind === "stroke" ? [job.stroke] : []));
     return this.tools.live ? [...waiting, this.tools.live] : waiting;
   }
 

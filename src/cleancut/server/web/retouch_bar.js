@@ -32,24 +32,36 @@ export class RetouchBar {
     this.radios = new Map();
     const choices = TOOLS.map(([name, drawing]) => this.#choice(name, drawing));
     const size = (value) => tools.resize(SMALLEST * (this.#largest() / SMALLEST) ** value);
-    this.size = h("input", { type: "range", id: "brush-size", min: 0, max: 1, step: 0.01, onInput: () => size(Number(this.size.value)) });
+    this.size = slider("brush-size", 1, 0.01, size);
     this.sizeNumber = h("output", { for: "brush-size" });
-    this.soft = h("input", { type: "range", id: "brush-soft", min: 0, max: 100, step: 5, onInput: () => tools.soften(Number(this.soft.value) / 100) });
+    this.soft = slider("brush-soft", 100, 5, (value) => tools.soften(value / 100));
     this.softNumber = h("output", { for: "brush-soft" });
-    this.ghost = h("input", { type: "checkbox", role: "switch", onChange: () => acts.ghost(this.ghost.checked) });
+    const ghost = () => acts.ghost(this.ghost.checked);
+    this.ghost = h("input", { type: "checkbox", role: "switch", onChange: ghost });
     this.ghost.checked = true;
     this.undo = iconButton("undo", "undo", acts.undo);
     this.redo = iconButton("redo", "redo", acts.redo);
     this.reset = iconButton("reset", "reset", acts.reset);
-    this.done = h("button", { type: "button", class: "primary retouch-done", hidden: true, t: "retouch.done", onClick: acts.done });
+    const done = { class: "primary retouch-done", hidden: true, t: "retouch.done" };
+    this.done = h("button", { type: "button", ...done, onClick: acts.done });
+    const legend = h("legend", { class: "unseen", t: "retouch.tools" });
+    const label = (name, words, extra = "") =>
+      h("label", { class: `retouch-slider ${extra}`, for: name }, h("span", { t: words }));
     this.element = h(
       "div",
       { class: "retouch-bar", hidden: true, role: "group", tLabel: "retouch.tools" },
-      h("fieldset", { class: "retouch-tools" }, h("legend", { class: "unseen", t: "retouch.tools" }), h("div", { class: "view-row" }, choices)),
-      h("div", { class: "retouch-sliders" },
-        h("label", { class: "retouch-slider", for: "brush-size" }, h("span", { t: "retouch.size" })), this.size, this.sizeNumber,
-        h("label", { class: "retouch-slider soft", for: "brush-soft" }, h("span", { t: "retouch.softness" })), this.soft, this.softNumber),
-      h("label", { class: "retouch-ghost", tTitle: "retouch.ghost.why" }, this.ghost, icon("theme"), h("span", { t: "retouch.ghost" })),
+      h("fieldset", { class: "retouch-tools" }, legend, h("div", { class: "view-row" }, choices)),
+      h(
+        "div",
+        { class: "retouch-sliders" },
+        [label("brush-size", "retouch.size"), this.size, this.sizeNumber],
+        [label("brush-soft", "retouch.softness", "soft"), this.soft, this.softNumber],
+      ),
+      h(
+        "label",
+        { class: "retouch-ghost", tTitle: "retouch.ghost.why" },
+        [this.ghost, icon("theme"), h("span", { t: "retouch.ghost" })],
+      ),
       h("div", { class: "retouch-steps" }, this.undo, this.redo, this.reset, this.#peek(acts)),
     );
   }
@@ -75,9 +87,12 @@ export class RetouchBar {
   }
 
   #choice(name, drawing) {
-    const radio = h("input", { type: "radio", name: "tool", value: name, onChange: () => this.tools.take(name) });
+    const take = () => this.tools.take(name);
+    const radio = h("input", { type: "radio", name: "tool", value: name, onChange: take });
     this.radios.set(name, radio);
-    return h("label", { class: `view-choice tool-${name}`, tTitle: `retouch.${name}.why` }, radio, icon(drawing), h("span", { class: "word", t: `retouch.${name}` }));
+    const word = h("span", { class: "word", t: `retouch.${name}` });
+    const label = { class: `view-choice tool-${name}`, tTitle: `retouch.${name}.why` };
+    return h("label", label, radio, icon(drawing), word);
   }
 
   /** Shows the original as long as it is held down. */
@@ -94,6 +109,14 @@ export class RetouchBar {
   }
 }
 
+function slider(id, max, step, set) {
+  const input = h("input", { type: "range", id, min: 0, max, step });
+  input.addEventListener("input", () => set(Number(input.value)));
+  return input;
+}
+
 function iconButton(name, drawing, act) {
-  return h("button", { type: "button", class: `plain retouch-${name}`, tLabel: `retouch.${name}`, tTitle: `retouch.${name}`, onClick: act }, icon(drawing));
+  const words = `retouch.${name}`;
+  const about = { class: `plain retouch-${name}`, tLabel: words, tTitle: words };
+  return h("button", { type: "button", ...about, onClick: act }, icon(drawing));
 }

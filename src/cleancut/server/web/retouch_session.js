@@ -4,7 +4,8 @@
 import { cut } from "./api.js";
 import { cellsOf, History, Step } from "./history.js";
 import { bmp, png } from "./png.js";
-import { blocksOf, boundsOf, marksOf, scribblesOf, surroundings } from "./strokes.js";
+import { soften } from "./softness.js";
+import { blocksOf, boundsOf, coreRadius, marksOf, scribblesOf, surroundings } from "./strokes.js";
 import { Tiles } from "./tiles.js";
 
 /**
@@ -146,7 +147,7 @@ export class Session extends EventTarget {
     const started = performance.now();
     const bounds = boundsOf(stroke, this.width, this.height);
     for (const block of bounds ? blocksOf(bounds) : []) {
-      const seen = surroundings(block, stroke.radius, this.width, this.height);
+      const seen = surroundings(block, this.width, this.height);
       const marks = marksOf(stroke, seen);
       if (!anyIn(marks, seen, block)) continue;
       const { width, height } = seen;
@@ -160,6 +161,8 @@ export class Session extends EventTarget {
       const { blob } = await cut({ image, fields: { format: "png" }, files, signal });
       const answer = await pixelsOf(blob);
       signal.throwIfAborted();
+      const rim = stroke.radius - coreRadius(stroke);
+      if (rim > 1) soften(answer, colours, this.#matteOf(seen), marks, rim, stroke.brush === "keep");
       this.#paste(answer, marks, seen, block, step);
       this.#changed();
     }

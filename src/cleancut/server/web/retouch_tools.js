@@ -182,7 +182,8 @@ export class Tools {
     const [ax, ay] = [clamp(from[0], width), clamp(from[1], height)];
     const [bx, by] = [clamp(to[0], width), clamp(to[1], height)];
     const [left, top] = [Math.floor(Math.min(ax, bx)), Math.floor(Math.min(ay, by))];
-    const box = { x: left, y: top, width: Math.ceil(Math.max(ax, bx)) - left, height: Math.ceil(Math.max(ay, by)) - top };
+    const [right, bottom] = [Math.ceil(Math.max(ax, bx)), Math.ceil(Math.max(ay, by))];
+    const box = { x: left, y: top, width: right - left, height: bottom - top };
     const least = (STILL * ratio) / scale;
     if (box.width > least && box.height > least) this.acts.submit({ kind: "box", box });
   }

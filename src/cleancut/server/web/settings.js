@@ -60,7 +60,11 @@ const VALID = {
 };
 
 /** What the edge's words mean to the server. */
-const EDGES = { natural: {}, sharp: { shrink: "0.5" }, soft: { feather: "0.6%" } };
+const EDGES = {
+  natural: {},
+  sharp: { threshold: "0.5", shrink: "0.5", feather: "1" },
+  soft: { feather: "1%" },
+};
 
 /** The settings; each is read as a property. Fires "change" with `detail.names`. */
 class Settings extends EventTarget {

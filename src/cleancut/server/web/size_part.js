@@ -3,13 +3,17 @@
 
 import { choice, follow, list, slider } from "./controls.js";
 import { h, icon } from "./dom.js";
+import { framed } from "./final.js";
 import { items } from "./items.js";
-import { explain } from "./reasons.js";
-import { settings } from "./settings.js";
+import { describe, explain } from "./reasons.js";
+import { finalFields, settings } from "./settings.js";
 import { has, language, t } from "./words.js";
 
 const NOTHING = { crop: false, preset: "", canvas: "", head: "", sheet: "" };
 const ID_COLOURS = { "#ffffff": "white", "#438edb": "blue", "#d22b2b": "red" };
+/** Problems and notes that come of the size that was asked for. */
+const PERSONS = new Set(["no-person", "many-people"]);
+const FRAME_NOTES = new Set("enlarged levelled head_tilted head_turned head_cut short_body".split(" "));
 /** Stands for the colour that the chosen size asks for. */
 const PRESCRIBED = "prescribed";
 
@@ -51,7 +55,7 @@ export function sizePart(presets) {
     enter[value]();
     places.find((place) => !place.hidden)?.scrollIntoView({ block: "nearest" });
   };
-  return [choice({ label: "size.label", options, get: mode, set, kind: "chips" }), ...places];
+  return [choice({ label: "size.label", options, get: mode, set, kind: "chips" }), ...places, remarks()];
 }
 
 /** The controls' values that a preset comes with. */
@@ -120,17 +124,28 @@ function idPhoto(sheets, portraits) {
     fill: () => [{ value: "", text: t("id.single") }, ...sheets.map((one) => ({ value: one.options.sheet, text: titleOf(one) }))],
     get: () => settings.sheet, set: (value) => settings.set({ sheet: value }),
   });
-  const trouble = h("p", { class: "trouble", role: "status", hidden: true });
+  return [background, sheet.node, h("p", { class: "quiet", t: "id.about" })];
+}
+
+/** What there is to say about the download of the selected picture: a head that leans, two people. */
+function remarks() {
+  const place = h("div", { class: "remarks", role: "status" });
   const tell = () => {
-    const problem = items.selected?.finalProblem;
-    trouble.hidden = !problem;
-    if (!problem) return;
-    const { title, advice } = explain(problem);
-    trouble.replaceChildren(icon("failed"), h("span", null, h("strong", null, title), " ", advice));
+    const item = items.selected;
+    const fields = finalFields(settings.all);
+    const failed = item?.finalProblem;
+    const problem = fields.head && failed && PERSONS.has(failed.code) ? failed : null;
+    const notes = framed(settings.all) ? (item?.finalFacts?.notes ?? []) : [];
+    const mine = notes.filter(({ code }) => FRAME_NOTES.has(code));
+    const said = problem ? [explain(problem)] : describe(mine);
+    place.replaceChildren(...said.map(({ title, advice }) =>
+      h("p", { class: problem ? "trouble" : "remark" }, icon(problem ? "failed" : "eye"),
+        h("span", null, h("strong", null, title), " ", advice))));
   };
   for (const kind of ["selected", "changed"]) items.addEventListener(kind, tell);
   document.addEventListener("language", tell);
-  return [background, sheet.node, trouble, h("p", { class: "quiet", t: "id.about" })];
+  follow(tell);
+  return place;
 }
 
 function ownSize() {

@@ -17,6 +17,8 @@ import { t } from "./words.js";
 
 /** Settings rest for so long before a result is asked for, ms. */
 const SETTLED = 400;
+/** The last picture stays so long for the next one to be decoded, ms: no empty stage between. */
+const PATIENCE = 400;
 /** Settings that frame the result; what it stands on is seen without asking. */
 const FRAMING = new Set(["crop", "preset", "canvas", "head", "sheet"]);
 
@@ -34,12 +36,14 @@ class Stage {
     this.items = items;
     this.settings = settings;
     this.view = new View();
+    /** The view that the user wants; not every picture has every one. */
     this.kind = "cutout";
     /** @type {Pictures | null} */
     this.pictures = null;
     /** @type {{tiles: Tiles | null, of: any, busy: boolean, problem: any}} */
     this.result = { tiles: null, of: null, busy: false, problem: null };
     this.peeking = false;
+    this.patient = 0;
     this.canvas = h("canvas", { class: "stage-canvas", role: "img" });
     this.port = h("div", { class: "stage-port", tabindex: 0, role: "group", tLabel: "stage.port" }, this.canvas);
     this.backdrops = new Backdrops(() => this.repaint());
@@ -48,7 +52,8 @@ class Stage {
     this.retouch = new Retouch(this.port, this.view);
     this.cards = new Cards({ retouch: () => this.#retouch() });
     this.switch = viewSwitch((name) => this.look(name));
-    this.start = h("button", { type: "button", class: "retouch-start", tTitle: "retouch.start.why", onClick: () => this.#retouch() }, icon("brush"), h("span", { t: "retouch.start" }));
+    const start = { class: "retouch-start", tTitle: "retouch.start.why", onClick: () => this.#retouch() };
+    this.start = h("button", { type: "button", ...start }, icon("brush"), h("span", { t: "retouch.start" }));
     this.port.append(this.compare.element, ...this.retouch.tools.elements, this.cards.element, this.retouch.chip);
     element.append(
       h("div", { class: "stage-top" }, this.switch.element, this.start, this.retouch.bar.done),
@@ -70,21 +75,36 @@ class Stage {
   update() {
     const { pictures, retouch } = this;
     const item = pictures?.item ?? null;
-    const usable = this.#usable();
-    if (!usable[this.kind]) this.kind = "cutout";
     const shown = this.#shown();
-    const resulting = this.kind === "result" && this.result.busy;
-    this.switch.show(this.kind, usable);
+    const chosen = this.#chosen();
+    const resulting = chosen === "result" && this.result.busy;
+    const resultProblem = chosen === "result" ? this.result.problem : null;
+    const whole = item?.state === "done" && pictures?.original && pictures.cutout;
+    this.switch.show(chosen, this.#usable());
     this.start.hidden = retouch.active;
-    this.start.disabled = !(item?.cutout && item.state === "done" && pictures?.original && pictures.cutout) || retouch.starting || retouch.leaving;
+    this.start.disabled = !whole || retouch.starting || retouch.leaving;
     this.compare.element.hidden = shown !== "compare" || !pictures?.cutout;
-    this.cards.show(item, { retouching: retouch.active, resulting, resultProblem: this.kind === "result" ? this.result.problem : null });
-    Object.assign(this.port.dataset, { view: shown, state: item?.state ?? "", tool: retouch.active ? retouch.tools.name : "", pending: String(retouch.session?.pending.length ?? 0) });
-    this.port.classList.toggle("drawing", retouch.active);
-    this.port.classList.toggle("dimmed", Boolean(item && !item.cutout && item.state !== "done"));
-    this.port.setAttribute("aria-busy", String(Boolean(resulting || retouch.session?.pending.length || ["sending", "working"].includes(item?.state ?? ""))));
-    this.canvas.setAttribute("aria-label", item ? t(`stage.shows.${shown}`, { name: item.name }) : "");
+    this.cards.show(item, { retouching: retouch.active, resulting, resultProblem });
+    this.#mark(item, shown, resulting);
     this.repaint();
+  }
+
+  /** Says on the element itself what is going on, for styles and for readers of the screen. */
+  #mark(item, shown, resulting) {
+    const { port, retouch } = this;
+    const pending = retouch.session?.pending.length ?? 0;
+    const working = item?.state === "sending" || item?.state === "working";
+    Object.assign(port.dataset, {
+      view: shown,
+      state: item?.state ?? "",
+      tool: retouch.active ? retouch.tools.name : "",
+      pending: String(pending),
+    });
+    port.classList.toggle("drawing", retouch.active);
+    port.classList.toggle("dimmed", Boolean(item && !item.cutout && item.state !== "done"));
+    port.setAttribute("aria-busy", String(Boolean(resulting || pending || working)));
+    const label = item ? t(`stage.shows.${shown}`, { name: item.name }) : "";
+    this.canvas.setAttribute("aria-label", label);
   }
 
   /** Paints at the next frame. */
@@ -97,6 +117,7 @@ class Stage {
 
   #paint() {
     const { pictures, retouch, view } = this;
+    if (pictures?.loading && performance.now() < this.patient) return;
     const shown = this.#shown();
     const size = shown === "result" ? this.result.tiles : this.#cutout() ?? pictures?.original;
     if (size) view.show(size.width, size.height);
@@ -123,15 +144,22 @@ class Stage {
   /** The view that is painted now. */
   #shown() {
     if (this.peeking || this.retouch.peeking) return "original";
-    if (this.kind === "result" && !this.result.tiles) return "cutout";
-    return this.kind;
+    const chosen = this.#chosen();
+    return chosen === "result" && !this.result.tiles ? "cutout" : chosen;
+  }
+
+  /** The wished view, where there is one. */
+  #chosen() {
+    return this.#usable()[this.kind] ? this.kind : "cutout";
   }
 
   #usable() {
     const cutout = Boolean(this.pictures?.cutout);
     const retouching = this.retouch.active;
     const result = cutout && !retouching && framed(this.settings.all);
-    return { cutout: true, compare: cutout && !retouching, matte: cutout, edges: cutout, original: Boolean(this.pictures?.original), result };
+    const original = Boolean(this.pictures?.original);
+    const compare = cutout && original && !retouching;
+    return { cutout: true, compare, matte: cutout, edges: cutout, original, result };
   }
 
   #listen() {
@@ -178,6 +206,8 @@ class Stage {
       this.update();
     });
     this.pictures?.update();
+    this.patient = performance.now() + PATIENCE;
+    setTimeout(() => this.repaint(), PATIENCE);
     if (this.kind === "result") this.#askResult();
     this.update();
   }
@@ -226,7 +256,7 @@ class Stage {
 
   #retouch() {
     if (!this.pictures || this.start.disabled) return;
-    if (this.kind === "result" || this.kind === "compare" || this.kind === "original") this.kind = "cutout";
+    if (["result", "compare", "original"].includes(this.kind)) this.kind = "cutout";
     this.retouch.start(this.pictures);
   }
 
@@ -264,13 +294,14 @@ class Stage {
   }
 
   #toggle(kind) {
-    this.look(this.kind === kind || !this.#usable()[kind] ? "cutout" : kind);
+    this.look(this.#chosen() === kind || !this.#usable()[kind] ? "cutout" : kind);
   }
 }
 
 /** Whether a key belongs to a field or a dialog. */
 function isTyping(target) {
   if (!(target instanceof Element)) return false;
+  if (document.querySelector("dialog[open]")) return true;
   const field = "input:not([type=radio], [type=checkbox], [type=range]), select, textarea, dialog";
   return Boolean(target.closest(field));
 }

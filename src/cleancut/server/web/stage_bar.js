@@ -22,7 +22,8 @@ export function viewSwitch(set) {
     const input = h("input", { type: "radio", name: "view", value: name, onChange: () => set(name) });
     inputs.set(name, input);
     const word = h("span", { class: "word", t: `stage.view.${name}` });
-    return h("label", { class: "view-choice", tTitle: `stage.view.${name}.why` }, input, icon(/** @type {any} */ (drawing)), word);
+    const label = { class: "view-choice", tTitle: `stage.view.${name}.why` };
+    return h("label", label, input, icon(/** @type {any} */ (drawing)), word);
   });
   const legend = h("legend", { class: "unseen", t: "stage.views" });
   const element = h("fieldset", { class: "views" }, legend, h("div", { class: "view-row" }, labels));
@@ -44,11 +45,11 @@ export function viewSwitch(set) {
  * @param {import("./view.js").View} view
  */
 export function zoomControls(view) {
-  const button = (name, drawing, act) =>
-    h("button", { type: "button", class: "plain", tLabel: `stage.zoom.${name}`, tTitle: `stage.zoom.${name}`, onClick: act }, icon(drawing));
-  const readout = h("button", { type: "button", class: "plain zoom-readout", tLabel: "stage.zoom.full", tTitle: "stage.zoom.full", onClick: () => view.zoomTo(1) });
+  const button = (name, content, act, extra = "") => {
+    const words = { tLabel: `stage.zoom.${name}`, tTitle: `stage.zoom.${name}` };
+    return h("button", { type: "button", class: `plain ${extra}`, ...words, onClick: act }, content);
+  };
   const number = h("output", { class: "zoom-number" });
-  readout.append(number);
   const show = () => {
     const percent = view.scale * 100;
     number.textContent = `${percent < 10 ? percent.toFixed(1) : Math.round(percent)} %`;
@@ -58,9 +59,9 @@ export function zoomControls(view) {
   return h(
     "div",
     { class: "zoom", role: "group", tLabel: "stage.zoom" },
-    button("out", "minus", () => view.step(-1)),
-    readout,
-    button("in", "add", () => view.step(1)),
-    button("fit", "fit", () => view.fit()),
+    button("out", icon("minus"), () => view.step(-1)),
+    button("full", number, () => view.zoomTo(1), "zoom-readout"),
+    button("in", icon("add"), () => view.step(1)),
+    button("fit", icon("fit"), () => view.fit()),
   );
 }

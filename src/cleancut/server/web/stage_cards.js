@@ -4,6 +4,7 @@
 import { h, icon } from "./dom.js";
 import { cancel, retry } from "./queue.js";
 import { doubts, explain } from "./reasons.js";
+import { language } from "./words.js";
 
 /** Messages over the picture; they take no room from it. */
 export class Cards {
@@ -21,7 +22,7 @@ export class Cards {
    * @param {{retouching: boolean, resulting: boolean, resultProblem: any}} now
    */
   show(item, now) {
-    const state = item ? [item.id, item.state, Boolean(item.cutout), item.facts?.ms, now.retouching, now.resulting, now.resultProblem?.code, document.documentElement.lang, item.facts && this.read.has(item.facts)].join() : "";
+    const state = item ? this.#stateOf(item, now) : "";
     if (state !== this.shown) {
       this.shown = state;
       this.element.replaceChildren(...(item ? this.#cards(item, now) : []));
@@ -34,12 +35,19 @@ export class Cards {
     }
   }
 
+  /** What the cards depend on, as text: only then are they made anew. */
+  #stateOf(item, { retouching, resulting, resultProblem }) {
+    const read = item.facts && this.read.has(item.facts);
+    const of = [item.id, item.state, Boolean(item.cutout), Boolean(item.matte), item.facts?.ms, read];
+    return [...of, retouching, resulting, resultProblem?.code, language()].join();
+  }
+
   #cards(item, { retouching, resulting, resultProblem }) {
     if (retouching) return [];
     if (item.state === "failed" && item.problem) return [problemCard(item.problem, () => retry(item))];
     if (item.state === "cancelled") return [cancelledCard(item)];
     if (item.state !== "done") return [workingCard(item)];
-    if (resulting) return [h("p", { class: "stage-chip" }, h("span", { class: "spinner" }), h("span", { t: "stage.resulting" }))];
+    if (resulting) return [chip("stage.resulting")];
     if (resultProblem) return [problemCard(resultProblem, null)];
     const why = item.matte || this.read.has(item.facts) ? [] : doubts(item.facts);
     return why.length ? [this.#doubtCard(item, why)] : [];
@@ -50,11 +58,14 @@ export class Cards {
       this.read.add(item.facts);
       this.show(item, { retouching: false, resulting: false, resultProblem: null });
     };
+    const lines = why
+      .slice(0, 2)
+      .map(({ title, advice }) => h("p", null, h("strong", null, title), advice && ` ${advice}`));
     return h(
       "div",
       { class: "stage-card doubt", role: "group", tLabel: "stage.doubt" },
       icon("failed"),
-      h("div", { class: "card-words" }, why.slice(0, 2).map(({ title, advice }) => h("p", null, h("strong", null, title), advice && ` ${advice}`))),
+      h("div", { class: "card-words" }, lines),
       h("button", { type: "button", class: "small primary", t: "retouch.start", onClick: this.acts.retouch }),
       h("button", { type: "button", class: "plain", tLabel: "close", onClick: close }, icon("close")),
     );
@@ -64,7 +75,7 @@ export class Cards {
 function workingCard(item) {
   const words = item.state === "working" ? "stage.working" : `stage.${item.state}`;
   if (item.cutout) {
-    return h("p", { class: "stage-chip" }, h("span", { class: "spinner" }), h("span", { t: "stage.updating" }));
+    return chip("stage.updating");
   }
   return h(
     "div",
@@ -73,6 +84,10 @@ function workingCard(item) {
     h("progress", { max: 1, tLabel: words }),
     h("button", { type: "button", class: "small", t: "stage.cancel", onClick: () => cancel(item) }),
   );
+}
+
+function chip(words) {
+  return h("p", { class: "stage-chip" }, h("span", { class: "spinner" }), h("span", { t: words }));
 }
 
 function cancelledCard(item) {

@@ -8,9 +8,8 @@
  * @typedef {{x: number, y: number, width: number, height: number}} Area whole pixels
  */
 
-/** What a mark says: nothing, the brush's own word, "solve this". */
-export const CORE = 1;
-export const RING = 2;
+/** Marks: 0 says nothing, this is the brush's own word, between is its soft rim: "solve this". */
+export const CORE = 255;
 
 const COLOURS = { keep: [0, 255, 0], erase: [255, 0, 0], edge: [0, 0, 255] };
 /** A brush always decides something. */
@@ -19,8 +18,8 @@ const LEAST_CORE = 0.1;
 const LEAST_RADIUS = 0.71;
 /** Solved in one go up to this side; the rest of a longer stroke follows. */
 const BLOCK = 1600;
-/** The server sees at least so much around the marks, in pixels. */
-const MARGIN = 64;
+/** The server sees so much around the marks, in pixels; nothing beyond has a say there. */
+const MARGIN = 100;
 
 /** The radius inside which a stroke decides. @param {Stroke} stroke */
 export function coreRadius({ brush, radius, softness }) {
@@ -64,23 +63,23 @@ export function blocksOf(area) {
 
 /**
  * A block with what the server should see around it.
- * @param {Area} block @param {number} radius @param {number} width @param {number} height
+ * @param {Area} block @param {number} width @param {number} height
  * @returns {Area}
  */
-export function surroundings(block, radius, width, height) {
-  const margin = Math.ceil(Math.max(MARGIN, radius));
-  const x = Math.max(0, block.x - margin);
-  const y = Math.max(0, block.y - margin);
+export function surroundings(block, width, height) {
+  const x = Math.max(0, block.x - MARGIN);
+  const y = Math.max(0, block.y - MARGIN);
   return {
     x,
     y,
-    width: Math.min(width, block.x + block.width + margin) - x,
-    height: Math.min(height, block.y + block.height + margin) - y,
+    width: Math.min(width, block.x + block.width + MARGIN) - x,
+    height: Math.min(height, block.y + block.height + MARGIN) - y,
   };
 }
 
 /**
- * The marks of a stroke in an area, a byte a pixel: 0, CORE or RING; nothing in between.
+ * The marks of a stroke in an area, a byte a pixel: 0, CORE, or how strong the
+ * brush is in its rim (1 to 254).
  * @param {Stroke} stroke @param {Area} area @returns {Uint8Array}
  */
 export function marksOf(stroke, area) {
@@ -113,7 +112,10 @@ function capsule(marks, area, [ax, ay], [bx, by], radius, core) {
       const [qx, qy] = [px - share * dx, py - share * dy];
       const away = qx * qx + qy * qy;
       if (away <= core * core) marks[at] = CORE;
-      else if (away <= radius * radius) marks[at] = RING;
+      else if (away < radius * radius) {
+        const strength = 1 + Math.floor((253 * (radius - Math.sqrt(away))) / (radius - core));
+        if (strength > marks[at]) marks[at] = strength;
+      }
     }
   }
 }
