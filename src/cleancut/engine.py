@@ -89,6 +89,10 @@ class Engine:
         from cleancut import pipeline
 
         chosen = (options or self.options).with_(**changes)
+        if chosen.format == "psd":
+            from cleancut.imaging.psd import check_installed
+
+            check_installed()
         clock = _Clock()
         with memory_errors():
             picture = self.read(source, bgr=bgr, options=chosen)

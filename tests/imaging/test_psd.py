@@ -9,6 +9,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
+from cleancut import Engine, Options
 from cleancut.errors import BadArray, BadOption, MissingDependency, UnsupportedFormat
 from cleancut.imaging.encode import encode, encode_mask
 from cleancut.imaging.psd import Layer, encode_psd, read_merged, write_psd
@@ -136,6 +137,8 @@ def test_without_the_extra_the_hint_is_the_pip_line(monkeypatch: pytest.MonkeyPa
     with pytest.raises(MissingDependency) as caught:
         encode_psd(colours(1))
     assert caught.value.hint == "run: pip install 'cleancut[psd]'"
+    with pytest.raises(MissingDependency):  # before the picture is even looked for
+        Engine(Options(model="echo")).cutout("no-such-file.png", format="psd")
 
 
 def test_a_document_is_not_read_as_a_picture() -> None:

@@ -19,12 +19,18 @@ pytestmark = [pytest.mark.weights, pytest.mark.page]
 LOOKS = [
     pytest.param({"locale": "en-US"}, id="light-en"),
     pytest.param({"locale": "zh-CN", "color_scheme": "dark"}, id="dark-zh"),
-    pytest.param({"locale": "en-US", "color_scheme": "dark"}, id="dark-en"),
     pytest.param(
         {"locale": "zh-CN", "viewport": PHONE, "has_touch": True, "is_mobile": True}, id="phone-zh"
     ),
     pytest.param(
-        {"locale": "en-US", "viewport": PHONE, "has_touch": True, "is_mobile": True}, id="phone-en"
+        {
+            "locale": "en-US",
+            "viewport": PHONE,
+            "has_touch": True,
+            "is_mobile": True,
+            "color_scheme": "dark",
+        },
+        id="phone-dark-en",
     ),
 ]
 

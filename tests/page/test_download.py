@@ -72,18 +72,18 @@ def test_a_psd_has_the_picture_with_its_matte_as_the_mask_of_its_layer(
     psd = psd_tools.PSDImage.open(io.BytesIO(data))
     assert name == "astronaut.psd"
     assert (psd.width, psd.height) == (512, 512)
+    layers = {layer.name: layer for layer in psd.descendants()}
     photo = pixels(photos["astronaut"])[..., :3]
-    masked = [
-        layer
-        for layer in psd.descendants()
-        if layer.has_mask() and np.abs(255 * layer.numpy("color") - photo).max() <= 1
-    ]
-    assert len(masked) == 1, [layer.name for layer in psd.descendants()]
+    assert np.abs(255 * layers["Original"].numpy("color") - photo).max() <= 1
+    subject = layers["Subject"]
+    assert subject.is_visible()
     mask = np.zeros((512, 512), int)
-    box = masked[0].mask.bbox
-    mask[box[1] : box[3], box[0] : box[2]] = np.asarray(masked[0].mask.topil())
+    left, top, right, bottom = subject.mask.bbox
+    mask[top:bottom, left:right] = np.asarray(subject.mask.topil())
     assert all(mask[point] > 245 for point in INSIDE)
     assert all(mask[point] < 10 for point in OUTSIDE)
+    colours = 255 * subject.numpy("color")
+    assert all(np.abs(colours[point] - photo[point]).max() <= 2 for point in INSIDE)
 
 
 def test_the_clipboard_gets_the_cutout_as_a_png(desk: Desk, photos: dict[str, Path]) -> None:

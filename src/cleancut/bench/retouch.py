@@ -87,7 +87,7 @@ def strokes_on(truth: Alpha) -> Iterator[tuple[Mask, int]]:
     length, width = max(round(_LENGTH_PX * scale), 8), max(round(_WIDTH_PX * scale), 8)
     soft = cv2.boxFilter(((truth > 0.1) & (truth < 0.9)).astype(np.float32), -1, (width, width))
     body = (cv2.GaussianBlur(truth, (0, 0), width / 6) > 0.5).astype(np.uint8)
-    lines = []
+    lines: list[tuple[float, int, NDArray[np.int32]]] = []
     for contour in cv2.findContours(body, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)[0]:
         points = contour[:, 0]
         for first in range(0, len(points) if len(points) > length else 0, max(length // 4, 1)):

@@ -48,6 +48,12 @@ class _Depth:
     columns: int
 
 
+def check_installed() -> None:
+    """Raise ``MissingDependency`` before any work for a document that could not be written."""
+    with extra("psd"):
+        import psd_tools  # noqa: F401
+
+
 def encode_psd(
     rgb: Rgb,
     alpha: Alpha | None = None,

@@ -3,7 +3,7 @@
 BlazeFace proposes faces with their eyes, nose and mouth (Bazarevsky et al. 2019,
 arXiv:1907.05047; MediaPipe's 256-pixel variant), Face Mesh says whether one is a face, and where
 its chin, forehead and cheeks are (Kartynnik et al. 2019, arXiv:1907.06724). Every proposal is
-looked at again, upright and large: dogs, dolls' clothes and patterns look like a face once, seldom
+looked at again, upright and at the best size: a dog or a pattern looks like a face once, seldom
 twice. ``face_nets/README.md`` says where the networks are from.
 """
 
@@ -85,7 +85,7 @@ class FaceFinder:
     def find(self, rgb: Rgb) -> tuple[Face, ...]:
         """The faces in (H, W, 3) sRGB pixels of any depth, the largest first, in its pixels.
 
-        Faces from about a tenth of the picture's longer side up. Raises ``InferenceFailed``.
+        Faces from about a fifteenth of the picture's longer side up. Raises ``InferenceFailed``.
         """
         view, scale = _view(rgb)
         proposals: list[_Proposal] = []

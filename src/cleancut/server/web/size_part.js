@@ -13,7 +13,7 @@ const NOTHING = { crop: false, preset: "", canvas: "", head: "", sheet: "" };
 const ID_COLOURS = { "#ffffff": "white", "#438edb": "blue", "#d22b2b": "red" };
 /** Problems and notes that come of the size that was asked for. */
 const PERSONS = new Set(["no-person", "many-people"]);
-const FRAME_NOTES = new Set("enlarged levelled head_tilted head_turned head_cut short_body".split(" "));
+const FRAME_NOTES = new Set("enlarged levelled head_tilted head_turned head_cut short_body cut_off".split(" "));
 /** Stands for the colour that the chosen size asks for. */
 const PRESCRIBED = "prescribed";
 

@@ -44,6 +44,8 @@ class Stage {
     this.result = { tiles: null, of: null, busy: false, problem: null };
     this.peeking = false;
     this.patient = 0;
+    /** Pictures to be retouched as soon as they are decoded. @type {Pictures | null} */
+    this.wanted = null;
     this.canvas = h("canvas", { class: "stage-canvas", role: "img" });
     this.port = h("div", { class: "stage-port", tabindex: 0, role: "group", tLabel: "stage.port" }, this.canvas);
     this.backdrops = new Backdrops(() => this.repaint());
@@ -87,6 +89,7 @@ class Stage {
     this.cards.show(item, { retouching: retouch.active, resulting, resultProblem });
     this.#mark(item, shown, resulting);
     this.repaint();
+    if (this.wanted === pictures && pictures && !this.start.disabled) this.#retouch();
   }
 
   /** Says on the element itself what is going on, for styles and for readers of the screen. */
@@ -255,9 +258,15 @@ class Stage {
   }
 
   #retouch() {
-    if (!this.pictures || this.start.disabled) return;
+    const { pictures } = this;
+    if (this.start.disabled) {
+      if (pictures?.loading && !pictures.closed) this.wanted = pictures; // large ones take a while
+      return;
+    }
+    this.wanted = null;
+    if (!pictures) return;
     if (["result", "compare", "original"].includes(this.kind)) this.kind = "cutout";
-    this.retouch.start(this.pictures);
+    this.retouch.start(pictures);
   }
 
   #peek(on) {
