@@ -32,7 +32,7 @@ def test_flags_become_settings() -> None:
     found = settings(
         *("--port", "0", "--queue", "5", "--memory-limit", "2GB", "--max-body", "10MB"),
         *("--grace", "90s", "--keep", "2d", "--models", "isnet", "--models", "u2netp,modnet"),
-        *("--cors", "https://a.example", "--insecure", "--no-fetch", "--log", "text"),
+        *("--cors", "https://a.example", "--insecure", "--no-fetch", "--no-page", "--log", "text"),
         *("--model", "isnet", "--crop", "--max-megapixels", "20", "--cache", "off"),
     )
     assert (found.port, found.queue, found.memory_limit) == (0, 5, 2_000_000_000)
@@ -40,6 +40,7 @@ def test_flags_become_settings() -> None:
     assert found.models == ("isnet", "u2netp", "modnet")
     assert found.cors == ("https://a.example",)
     assert (found.insecure, found.fetch, found.log_format) == (True, False, "text")
+    assert found.page is False
     assert (found.options.model, found.options.crop) == ("isnet", True)
     assert (found.max_megapixels, found.defaults.max_megapixels) == (20, 20)
     assert found.cache is None

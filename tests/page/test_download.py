@@ -12,6 +12,7 @@ from PIL import Image
 from playwright.sync_api import expect
 
 from tests.page.desk import Desk, pixels
+from tests.page.test_intake import picture
 
 pytestmark = [pytest.mark.weights, pytest.mark.page]
 
@@ -119,6 +120,21 @@ def test_all_results_come_in_one_zip_with_their_own_names(
         assert archive.namelist() == ["astronaut.webp", "chelsea.webp", "chelsea (2).webp"]
         sizes = [opened(archive.read(part)).size for part in archive.namelist()]
     assert sizes == [(512, 512), (451, 300), (451, 300)]
+
+
+def test_a_folder_keeps_its_order_in_the_zip(desk: Desk, tmp_path: Path) -> None:
+    for name in ("shop/one.png", "shop/red/two.png", "shop/notes.txt"):
+        target = tmp_path / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if target.suffix == ".txt":
+            target.write_text("no picture")
+        else:
+            picture(tmp_path, name)
+    desk.open()
+    desk.page.locator("#pick-folder").set_input_files(tmp_path / "shop")
+    desk.done(2)
+    with zipfile.ZipFile(io.BytesIO(desk.download_all()[1])) as archive:
+        assert sorted(archive.namelist()) == ["shop/one.png", "shop/red/two.png"]
 
 
 def test_leaving_with_results_that_were_not_downloaded_is_warned_of(

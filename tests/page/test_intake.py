@@ -107,7 +107,7 @@ def test_what_the_server_would_refuse_is_told_and_not_sent(
             assert "JPEG" in told
             assert "HEIC" in told
             assert "100 kB" in told
-            assert "1 million pixels" in told
+            assert "1 megapixel" in told
             desk.pick(tmp_path / "heavy.png", tmp_path / "letter.pdf", tmp_path / "nothing.png")
             toast = desk.page.locator("#toasts")
             for name in ("heavy.png", "letter.pdf", "nothing.png"):

@@ -180,3 +180,23 @@ def test_kept_settings_that_are_broken_are_forgotten(desk: Desk) -> None:
     expect(desk.page.locator('#panel input[value="natural"]')).to_be_checked()
     desk.page.evaluate("localStorage.setItem('cleancut.settings', '{')")
     desk.open()
+
+
+def test_day_and_night_are_switched_and_follow_the_system(desk: Desk) -> None:
+    desk.open()
+
+    def ground() -> int:
+        text = desk.page.evaluate("getComputedStyle(document.body).backgroundColor")
+        return int(text.split("(")[1].split(",")[0])
+
+    assert ground() > 200
+    desk.page.emulate_media(color_scheme="dark")
+    assert ground() < 60
+    desk.page.locator("#theme").click()  # light
+    assert ground() > 200
+    desk.page.emulate_media(color_scheme="light")
+    desk.page.locator("#theme").click()  # dark
+    assert ground() < 60
+    desk.page.reload()
+    desk.page.locator("html[data-ready]").wait_for()
+    assert ground() < 60

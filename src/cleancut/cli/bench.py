@@ -14,6 +14,8 @@ from cleancut.errors import BadOption
 from cleancut.options import Options
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from cleancut.bench.accuracy import Plan, Report
     from cleancut.bench.report import Report as Rows
 
@@ -90,8 +92,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     solved.add_argument(
         "--runs", type=int, default=3, metavar="N", help="runs a picture (default: 3)"
     )
+    _add_retouch(actions.add_parser)
+    for action, peer in (
+        (start, "rembg"),
+        (fast, "rembg"),
+        (served, "rembg"),
+        (scored, "rembg"),
+        (solved, "pymatting"),
+    ):
+        _add_shared(action, peer)
+
+
+def _add_retouch(add: Callable[..., argparse.ArgumentParser]) -> None:
     what = "strokes that solve a part of a matte again, on pictures with true mattes"
-    stroked = actions.add_parser("retouch", help=what, description=what, allow_abbrev=False)
+    stroked = add("retouch", help=what, description=what, allow_abbrev=False)
     stroked.add_argument("folder", type=Path, metavar="DIR", help="holds SET/image and SET/alpha")
     stroked.add_argument(
         "--limit", type=int, metavar="N", help="take the first N pictures of each set"
@@ -102,14 +116,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     stroked.add_argument(
         "--write", type=Path, action="append", default=[], metavar="FILE", help="put it in there"
     )
-    for action, peer in (
-        (start, "rembg"),
-        (fast, "rembg"),
-        (served, "rembg"),
-        (scored, "rembg"),
-        (solved, "pymatting"),
-    ):
-        _add_shared(action, peer)
 
 
 def _add_shared(parser: argparse.ArgumentParser, peer: str) -> None:

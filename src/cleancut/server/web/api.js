@@ -2,7 +2,7 @@
 /** The server's public HTTP API, as this page uses it; relative, so that a prefix may stand before. */
 
 /** Codes that are worth another try by themselves, with how often. */
-const PATIENCE = { busy: 60, "rate-limited": 60, cancelled: 3 };
+const PATIENCE = { busy: 30, "rate-limited": 30, cancelled: 3 };
 
 /** What went wrong with a request, by the server's stable code. */
 export class Problem extends Error {

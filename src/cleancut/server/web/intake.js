@@ -196,9 +196,9 @@ function reasonAgainst(file) {
   return t("intake.type", { names: takes.reads.map((one) => one.name).join(", ") });
 }
 
+/** Chinese counts pixels by ten thousands. */
 function pixelsText(megapixels) {
-  const style = /** @type {const} */ ({ notation: "compact", compactDisplay: "long" });
-  return new Intl.NumberFormat(language(), style).format(megapixels * 1e6);
+  return t("drop.pixels", { count: megapixels * (language() === "zh" ? 100 : 1) });
 }
 
 /** Bytes for people. @param {number} bytes */
