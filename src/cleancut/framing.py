@@ -118,10 +118,8 @@ def original(
         return None
     colours = picture.rgb if posed is None else posed.also(picture.rgb)
     colours, _ = framed(colours, alpha, layout, options.with_(keep_hidden_rgb=True))
-    height, width = colours.shape[:2]
-    most = options.max_output_megapixels
-    size = size_within(height, width, options.max_side_px, None if most is None else most * 1e6)
-    return colours if size == (height, width) else shrunk(Picture(colours), *size).rgb
+    size = _size(colours, options)
+    return colours if size == colours.shape[:2] else shrunk(Picture(colours), *size).rgb
 
 
 def backdrop(
@@ -163,15 +161,20 @@ def shrink(
     foreground: Rgb, alpha: Alpha, backdrop: Rgb | None, options: Options
 ) -> tuple[Rgb, Alpha, Rgb | None]:
     """No larger than the output may be."""
-    most = options.max_output_megapixels
-    height, width = alpha.shape
-    size = size_within(height, width, options.max_side_px, None if most is None else most * 1e6)
-    if size == (height, width):
+    size = _size(foreground, options)
+    if size == alpha.shape:
         return foreground, alpha, backdrop
     small = shrunk(Picture(foreground, alpha), *size)
     assert small.alpha is not None
     behind = None if backdrop is None else shrunk(Picture(backdrop), *size).rgb
     return small.rgb, small.alpha, behind
+
+
+def _size(rgb: Rgb, options: Options) -> tuple[int, int]:
+    """Height and width of ``rgb`` in the output."""
+    most = options.max_output_megapixels
+    pixels = None if most is None else most * 1e6
+    return size_within(rgb.shape[0], rgb.shape[1], options.max_side_px, pixels)
 
 
 def tint(foreground: Rgb, alpha: Alpha, picture: Picture, options: Options) -> tuple[Rgb, Alpha]:

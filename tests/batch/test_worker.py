@@ -266,6 +266,24 @@ def test_pictures_beside_the_picture_are_in_the_budget(
     assert taken == [pytest.approx(1.0 + 2 * small)]
 
 
+@pytest.mark.parametrize("where", ["job", "worker"])
+def test_a_canvas_and_its_sheet_are_in_the_budget_however_small_the_picture(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    taken: list[float] = []
+    real = Budget.take
+    monkeypatch.setattr(
+        Budget, "take", lambda self, mp, wait=None: (taken.append(mp), real(self, mp, wait))[1]
+    )
+    source = tmp_path / "a.png"
+    source.write_bytes(picture())
+    large = Options(model="echo", canvas="1000x1500@300", sheet="10x15cm").to_json()
+    job = replace(job_for(source, tmp_path), options=large if where == "job" else "")
+    assert Worker(WorkerConfig(options=large if where == "worker" else ECHO))(job).status == "done"
+    paper = 1181 * 1772 / 1e6
+    assert taken == [pytest.approx(48 * 64 / 1e6 + 1.5 + paper)]
+
+
 def test_a_limit_of_memory_is_shared_out() -> None:
     models, pixels = shares(2_000_000_000)
     assert 900e6 < models < 1300e6

@@ -117,3 +117,20 @@ def test_tiny_pictures_are_solved_or_left(shape: tuple[int, int]) -> None:
         assert np.isfinite(solved).all()
         assert 0 <= float(solved.min()) <= float(solved.max()) <= 1
         assert np.array_equal(solved[~mark], alpha[~mark])
+
+
+@pytest.mark.parametrize("core", [2, 12])
+def test_the_rim_of_a_brush_on_an_even_surface_is_even(core: int) -> None:
+    """Noise is no edge: what is as far from the brush's core is about as opaque."""
+    rng = np.random.default_rng(2)
+    rgb = np.clip(128 + rng.normal(0, 3, (160, 160, 3)), 0, 255).astype(np.uint8)
+    y, x = np.mgrid[:160, :160]
+    away = np.hypot(y - 80, x - 80)
+    rim = (away > core) & (away < 40)
+    solved = solve_again(rgb, (away <= core).astype(np.float32), rim).alpha
+    rings = [solved[(away >= near) & (away < near + 1)] for near in range(core + 2, 38)]
+    assert max(float(ring.std()) for ring in rings) < 0.06
+    middle = [float(np.median(ring)) for ring in rings]
+    assert middle == sorted(middle, reverse=True)
+    assert middle[0] > 0.6
+    assert middle[-1] < 0.15

@@ -35,6 +35,9 @@ LOOKS = [
 ]
 
 
+_BAR = ("overall", "tools")
+
+
 @cache
 def axe() -> str:
     return resources.files("axe_core_python").joinpath("axe.min.js").read_text("utf-8")
@@ -135,10 +138,43 @@ def test_touch_targets_are_large_enough_on_a_phone(
             """() => [...document.querySelectorAll("button, select, label:has(input), summary")]
               .filter((e) => e.checkVisibility({ visibilityProperty: true, opacityProperty: true }))
               .map((e) => [e.className || e.id, e.getBoundingClientRect()])
-              .filter(([, r]) => r.width && (r.width < 36 || r.height < 40))
+              .filter(([, r]) => r.width && (r.width < 40 || r.height < 40))
               .map(([name, r]) => `${name} ${Math.round(r.width)}x${Math.round(r.height)}`)"""
         )
         assert small == []
+
+
+def test_on_a_phone_no_message_lies_over_a_result_and_the_bar_has_room_for_its_own(
+    browser: Browser, server: Running, photos: dict[str, Path], tmp_path: Path
+) -> None:
+    (tmp_path / "broken.jpg").write_bytes(b"\xff\xd8\xff\xe0 no picture at all")
+    phone = {"viewport": PHONE, "has_touch": True, "is_mobile": True}
+    with watched(browser, server.url, folder=tmp_path, **phone) as desk:
+        desk.expected += ["400", "415"]
+        desk.open().pick(tmp_path / "broken.jpg", photos["astronaut"], photos["chelsea"])
+        expect(desk.cards("done")).to_have_count(2)
+        trouble = desk.page.locator(".stage-card.trouble").bounding_box()
+        assert trouble
+        assert abs(trouble["y"] + trouble["height"] / 2 - desk.middle()[1]) < 3
+        overall, tools = (desk.page.locator(f"#{name}").bounding_box() for name in _BAR)
+        assert overall and tools
+        inside = desk.page.locator("#overall").evaluate(
+            "e => Math.max(...[...e.children].map((c) => c.getBoundingClientRect().right))"
+        )
+        assert inside <= tools["x"], "the buttons do not cover each other"
+        assert tools["x"] + tools["width"] <= PHONE["width"]
+        desk.page.locator("#overall .look").tap()  # the next one that is worth a look
+        expect(desk.card("chelsea").locator(".choose")).to_have_attribute("aria-pressed", "true")
+        said, port = (
+            desk.page.locator(one).bounding_box() for one in (".stage-say", ".stage-port")
+        )
+        assert said and port
+        assert port["y"] + port["height"] <= said["y"], "the picture is free"
+        assert said["height"] <= 56, "one line"
+        advice = desk.page.locator(".stage-say .advice").first
+        expect(advice).to_be_hidden()
+        desk.page.locator(".stage-say .more").tap()
+        expect(advice).to_be_visible()
 
 
 def _focused(page: Page) -> str:

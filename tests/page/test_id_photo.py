@@ -81,7 +81,7 @@ def test_a_picture_without_a_person_is_explained(desk: Desk, photos: dict[str, P
     desk.expected.append("422")
     desk.open().pick(photos["chelsea"]).done()
     id_photo(desk)
-    expect(desk.page.locator("#stage .stage-card.trouble")).to_contain_text("person")
+    expect(desk.page.locator("#stage .stage-say.trouble")).to_contain_text("person")
     desk.shoot("id-nobody-desktop")
     desk.page.locator("#download").click()
     expect(desk.page.locator("#alarm")).to_contain_text("person")
@@ -93,7 +93,7 @@ def test_two_people_are_one_too_many(desk: Desk, photos: dict[str, Path], tmp_pa
     desk.expected.append("422")
     desk.open().pick(tmp_path / "two.png").done()
     id_photo(desk)
-    told = desk.page.locator("#stage .stage-card.trouble")
+    told = desk.page.locator("#stage .stage-say.trouble")
     expect(told).to_contain_text("one person")
 
 

@@ -183,7 +183,7 @@ def test_low_confidence_is_marked_with_its_reason_and_what_to_do(
     desk: Desk, photos: dict[str, Path]
 ) -> None:
     desk.open().pick(photos["chelsea"]).done()
-    told = desk.page.locator(".stage-card.doubt")
+    told = desk.page.locator(".stage-say.doubt")
     expect(told).to_contain_text(re.compile("see-through|sure|check", re.I))
     expect(told.get_by_role("button", name="Retouch")).to_be_visible()
     expect(desk.card("chelsea")).to_have_attribute("data-doubt", "true")

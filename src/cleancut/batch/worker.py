@@ -26,7 +26,7 @@ from cleancut.batch.job import Job, Outcome, error_facts
 from cleancut.engine import Engine, memory_errors, out_of_memory
 from cleancut.errors import CleancutError, OutOfMemory, OutputNotWritable
 from cleancut.guidance import PICTURES, Guidance
-from cleancut.options import Options, parse_background
+from cleancut.options import Options, parse_background, parse_canvas, parse_sheet
 
 if TYPE_CHECKING:
     from cleancut.models.shelf import LoadedModel
@@ -175,6 +175,7 @@ class Worker:
         options = Options.from_mapping(json.loads(job.options)) if job.options else None
         guidance = Guidance(**job.guidance) if job.guidance else None
         wanted = megapixels(data) + sum(map(_megapixels_of, _companions(job, options)))
+        wanted += _page_megapixels(options or self.engine.options)
         with self._budget.take(wanted, on_wait):
             encoded = self.engine.encoded(data, options=options, guidance=guidance)
             clock = time.perf_counter()
@@ -222,6 +223,13 @@ def _companions(job: Job, options: Options | None) -> list[str]:
     found = [job.guidance[name] for name in PICTURES if name in job.guidance]
     background = parse_background(options.background) if options else None
     return [*found, background.path] if background and background.path else found
+
+
+def _page_megapixels(options: Options) -> float:
+    """Size of an output that has one of its own, however small the picture is."""
+    canvas = parse_canvas(options.canvas)
+    sheet = parse_sheet(options.sheet, canvas)
+    return sum(page.megapixels for page in (canvas, sheet) if page is not None)
 
 
 def _megapixels_of(path: str) -> float:

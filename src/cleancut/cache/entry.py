@@ -18,7 +18,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, get_args
 
-from cleancut.imaging.formats import Format
+from cleancut.option_choices import Format
 
 if TYPE_CHECKING:
     #: Takes one line about trouble that costs saved time and no picture.

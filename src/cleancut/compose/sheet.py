@@ -41,7 +41,9 @@ def lay_sheet(photo: Rgb, page: Canvas, grid: Grid) -> Rgb:
     for top in tops:
         for at in (top, top + height - thick):
             sheet[at : at + thick, columns] = grey
-    for top in tops:
-        for left in lefts:
-            sheet[top : top + height, left : left + width] = tile
+    first = slice(tops[0], tops[0] + height)
+    for left in lefts:
+        sheet[first, left : left + width] = tile
+    for top in tops[1:]:  # whole rows of copies: there may be millions of tiny ones
+        sheet[top : top + height] = sheet[first]
     return sheet

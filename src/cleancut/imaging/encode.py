@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 from cleancut.arrays import check_alpha, check_rgb
 from cleancut.errors import BadArray, BadOption, CleancutError, OutOfMemory
 from cleancut.imaging.files import write_atomic
-from cleancut.imaging.formats import FORMATS, Format, format_from_suffix, format_of
+from cleancut.imaging.formats import FORMATS, format_from_suffix, format_of
 from cleancut.imaging.png import Compress, Layout, write_png
 from cleancut.imaging.zipped import write_zip
+from cleancut.option_choices import Format
 
 if TYPE_CHECKING:
     from cleancut.arrays import Alpha, Rgb

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 from pathlib import PurePath
-from typing import Literal, get_args
+from typing import get_args
 
 from cleancut.errors import UnsupportedFormat
+from cleancut.option_choices import Format
 
-Format = Literal["png", "webp", "jpg", "avif", "tiff", "zip", "psd"]
 FORMATS: tuple[Format, ...] = get_args(Format)
 
 _ALIASES: dict[str, Format] = {"jpeg": "jpg", "jpe": "jpg", "jfif": "jpg", "tif": "tiff"}

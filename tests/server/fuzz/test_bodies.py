@@ -35,6 +35,7 @@ NAMES = sorted(
     {field.name for field in fields(Options)}
     | {field.name for field in fields(Guidance)}
     | {"image", "image_b64", "image_url", "image_file", "image_file_b64", "background_image"}
+    | {"preset", "matte_b64", "scribbles_b64"}
     | {"size", "type", "type_level", "channels", "bg_color", "bg_image_url", "bg_image_file"}
     | {"crop_margin", "shadow_type", "shadow_type[car]", "shadow_opacity", "semitransparency"}
     | {"file", "url", "a", "af", "ab", "ae", "om", "ppm", "bgc", "extras", "images", "callback_url"}
@@ -43,6 +44,7 @@ VALUES = (
     *("", " ", "0", "-1", "1e999", "nan", "inf", "true", "none", "auto", "null", "99999999999999"),
     *("../../etc/passwd", "/etc/passwd", "file:///etc/passwd", "http://127.0.0.1:1/", "http://["),
     *("%00", "\x00", "a\r\nX-Evil: 1", "10%", "10px 20px", "#fff", "rgb(1,2,3)", "1,2;3,4", "{}"),
+    *("2000x2000", "35x45mm@300", "1x1@10", "9999x9@10", "a4", "70%,10%", "us+4x6in", "amazon"),
     *("[" * 500, "9" * 5000, "é😀\u202e", "\ud800".encode("utf-8", "replace").decode(), "$(id)"),
 )
 name = st.one_of(st.sampled_from(NAMES), st.text(max_size=30))

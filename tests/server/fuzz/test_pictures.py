@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from tests.server.fuzz.conftest import MEMORY, SECONDS, SEED, Target
-from tests.server.fuzz.malformed import malformed, mutants
+from tests.server.fuzz.malformed import malformed, mutants, photo
 
 #: Answers of our own door to a picture: cut out, unreadable, too large, unheard of.
 OURS = {200, 400, 413, 415}
@@ -53,6 +53,30 @@ def test_every_malformed_picture_is_answered_by_name(target: Target, door: str) 
         answers = threads.map(lambda *file: sent(client, door, *file), names, files)
         for name, answer in zip(names, answers, strict=True):
             judged(door, name, answer, str(target.data.parent))
+    target.check()
+    assert target.metric("cleancut_worker_restarts_total") == restarts
+
+
+@pytest.mark.parametrize("field", ["matte", "scribbles", "background_image"])
+def test_every_malformed_picture_beside_a_sound_one_is_answered_by_name(
+    target: Target, field: str
+) -> None:
+    restarts = target.metric("cleancut_worker_restarts_total")
+    sound = photo("PNG")
+
+    def ask(name: str, data: bytes) -> httpx.Response:
+        files = {"image": ("a.png", sound), field: (f"{name}.png", data)}
+        if field == "scribbles":
+            files["matte"] = ("matte.png", sound)
+        began = time.monotonic()
+        answer = client.post("/v1/cutouts", files=files)
+        assert time.monotonic() - began < PATIENCE_S, f"{name} took too long"
+        return answer
+
+    with target.client() as client, ThreadPoolExecutor(4) as threads:
+        names, files = zip(*malformed(), strict=True)
+        for name, answer in zip(names, threads.map(ask, names, files), strict=True):
+            judged("/v1/cutouts", name, answer, str(target.data.parent))
     target.check()
     assert target.metric("cleancut_worker_restarts_total") == restarts
 

@@ -23,6 +23,8 @@ export class Problem extends Error {
   }
 }
 
+/** What a key can be made of; the rest cannot be sent in a header. */
+const KEY = /^[\x21-\x7e]{1,256}$/;
 /** @type {string} */
 let key = "";
 /** @type {(wrong: boolean) => Promise<string | null>} */
@@ -32,7 +34,7 @@ let asking = null;
 
 /** Send `given` as the API key from now on. @param {string} given */
 export function useKey(given) {
-  key = given;
+  key = KEY.test(given) ? given : "";
 }
 
 /**
@@ -102,14 +104,16 @@ function cutOnce({ image, fields, files, signal, onProgress }) {
     request.upload.onload = () => onProgress?.(1, "working");
     request.onabort = () => failed(new DOMException("called off", "AbortError"));
     request.onerror = () => failed(unreachable());
-    request.onload = async () => {
-      signal?.removeEventListener("abort", stop);
+    const answer = async () => {
       const header = (name) => request.getResponseHeader(name);
       if (request.status !== 200) {
-        reject(problemOf(request.status, header("Retry-After"), await textOf(request.response)));
-      } else {
-        resolve({ blob: request.response, facts: factsOf(header, performance.now() - started) });
+        throw problemOf(request.status, header("Retry-After"), await textOf(request.response));
       }
+      return { blob: request.response, facts: factsOf(header, performance.now() - started) };
+    };
+    request.onload = () => {
+      signal?.removeEventListener("abort", stop);
+      resolve(answer());
     };
     if (signal?.aborted) return failed(new DOMException("called off", "AbortError"));
     signal?.addEventListener("abort", stop, { once: true });
@@ -139,7 +143,7 @@ function factsOf(header, ms) {
 function notesOf(text) {
   let lines = [];
   try {
-    lines = JSON.parse(text ?? "[]");
+    lines = [JSON.parse(text ?? "[]")].flat();
   } catch {
     lines = [...(text ?? "").matchAll(/"(\w+: [^"]*)"/g)].map((found) => found[1]); // cut off
   }
@@ -168,7 +172,7 @@ async function getJson(path) {
 /** Ask for another key than `used`, once for all requests; false if the user gives none. */
 function newKey(used) {
   if (used !== key) return true;
-  asking ??= asker(Boolean(key))
+  asking ??= asked(Boolean(key))
     .then((given) => {
       key = given ?? "";
       return Boolean(given);
@@ -179,10 +183,16 @@ function newKey(used) {
   return asking;
 }
 
+/** A key that can be sent, or null. @param {boolean} wrong whether one was refused */
+async function asked(wrong) {
+  const given = await asker(wrong);
+  return given === null || KEY.test(given) ? given : asked(true);
+}
+
 function problemOf(status, retry, text) {
   let said = {};
   try {
-    said = JSON.parse(text);
+    said = JSON.parse(text) ?? {};
   } catch {
     // A proxy's page says nothing that we could use.
   }

@@ -96,8 +96,8 @@ function mountTools(place) {
   place.append(
     tool("folder", "drop.folder", pickFolder, "busy-only desktop"),
     tool("camera", "drop.camera", takePicture, "busy-only"),
-    h("div", { class: "select slim" }, tongue, icon("down")), theme,
-    tool("help", "keys.title", showShortcuts));
+    h("div", { class: "select slim tongue" }, icon("globe"), tongue, icon("down")), theme,
+    tool("help", "keys.title", showShortcuts, "desktop"));
 }
 
 function followTheme() {
@@ -109,15 +109,21 @@ function followTheme() {
 function mountOverall(place) {
   const words = h("span");
   const bar = h("progress", { max: 1, value: 0, tLabel: "overall.label" });
-  const stop = h("button", { type: "button", class: "small", onclick: cancelAll, t: "overall.cancel" });
-  const again = h("button", { type: "button", class: "small", onclick: retryAll, t: "overall.retry" });
-  place.append(bar, words, stop, again);
+  const stop = h("button", { type: "button", class: "small stop", onclick: cancelAll, t: "overall.cancel" });
+  const again = h("button", { type: "button", class: "small again", onclick: retryAll, t: "overall.retry" });
+  const look = h("button", { type: "button", class: "small look", onclick: nextDoubt }, icon("failed"), h("span"));
+  place.append(bar, words, stop, again, look);
   const tell = () => {
     const all = [...items];
     const open = all.filter(isOpen).length;
     const failed = all.filter(({ state }) => state === "failed" || state === "cancelled").length;
     const done = all.length - open;
-    place.hidden = all.length === 0 || (open === 0 && failed === 0);
+    const count = all.length > 1 ? all.filter(isDoubtful).length : 0;
+    place.hidden = all.length === 0 || (open === 0 && failed === 0 && count === 0);
+    words.hidden = open === 0 && failed === 0;
+    look.hidden = count === 0;
+    look.dataset.count = String(count);
+    for (const [node, where] of [[look, "label"], [look.lastChild, "text"]]) say(node, where, ["overall.look", { count }]);
     bar.value = all.length ? done / all.length : 0;
     bar.hidden = stop.hidden = open === 0;
     again.hidden = failed === 0;
@@ -127,6 +133,17 @@ function mountOverall(place) {
   };
   tell();
   for (const kind of ["added", "removed", "changed"]) items.addEventListener(kind, tell);
+}
+
+function nextDoubt() {
+  const all = [...items];
+  const from = all.findIndex((item) => item === items.selected);
+  const next = [...all.slice(from + 1), ...all.slice(0, from + 1)].find(isDoubtful);
+  if (next) items.select(next);
+}
+
+function isDoubtful(item) {
+  return item.state === "done" && !item.matte && doubts(item.facts).length > 0;
 }
 
 function followItems() {

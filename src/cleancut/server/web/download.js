@@ -3,7 +3,7 @@
 
 import { follow, slider } from "./controls.js";
 import { h, icon, say } from "./dom.js";
-import { finalOf, stem } from "./final.js";
+import { finalOf, stem, tame } from "./final.js";
 import { items } from "./items.js";
 import { alarm, announce, notice } from "./notices.js";
 import { isOpen } from "./queue.js";
@@ -134,7 +134,8 @@ async function* finals(chosen, signal, failed) {
     try {
       const { blob, name } = await made[place];
       signal.throwIfAborted();
-      yield { name: unused(item.folder ? `${item.folder}/${name}` : name, names), input: blob, lastModified: new Date() };
+      const path = [...item.folder.split("/").filter(Boolean).map(tame), name].join("/");
+      yield { name: unused(path, names), input: blob, lastModified: new Date() };
       item.set({ downloaded: true });
     } catch (error) {
       signal.throwIfAborted();

@@ -43,7 +43,7 @@ export function framed(chosen) {
  */
 export function finalOf(item, format = settings.format, signal = undefined) {
   const chosen = settings.all;
-  const name = `${stem(item.name)}.${format}`;
+  const name = `${tame(stem(item.name))}.${format}`;
   const { cutout } = item;
   const plain = format === "png" && chosen.background.kind === "checker" && !framed(chosen);
   if (plain && cutout && isFresh(item)) return Promise.resolve({ blob: cutout, name });
@@ -96,6 +96,19 @@ function numberOf(blob) {
   if (!photos.has(blob)) photos.set(blob, (counted += 1));
   return photos.get(blob);
 }
+
+/**
+ * A file's or folder's name that is harmless wherever a ZIP is unpacked: it leads into no other
+ * folder, and is what it looks like (no control characters, none that turn the reading direction).
+ * @param {string} name
+ */
+export function tame(name) {
+  return name.replace(HARMFUL, "_").replace(/^\.+/, "_").slice(0, LONGEST) || "_";
+}
+
+const HARMFUL = /[\\/:*?"<>|\p{Cc}\u200e\u200f\u202a-\u202e\u2066-\u2069]/gu;
+/** Characters of a name. */
+const LONGEST = 200;
 
 /** A name without its suffix. @param {string} name */
 export function stem(name) {

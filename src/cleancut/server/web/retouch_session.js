@@ -4,8 +4,7 @@
 import { cut } from "./api.js";
 import { cellsOf, History, Step } from "./history.js";
 import { bmp, png } from "./png.js";
-import { soften } from "./softness.js";
-import { blocksOf, boundsOf, coreRadius, marksOf, scribblesOf, surroundings } from "./strokes.js";
+import { blocksOf, boundsOf, marksOf, scribblesOf, surroundings } from "./strokes.js";
 import { Tiles } from "./tiles.js";
 
 /**
@@ -161,8 +160,6 @@ export class Session extends EventTarget {
       const { blob } = await cut({ image, fields: { format: "png" }, files, signal });
       const answer = await pixelsOf(blob);
       signal.throwIfAborted();
-      const rim = stroke.radius - coreRadius(stroke);
-      if (rim > 1) soften(answer, colours, this.#matteOf(seen), marks, rim, stroke.brush === "keep");
       this.#paste(answer, marks, seen, block, step);
       this.#changed();
     }

@@ -60,7 +60,7 @@ class Stage {
     element.append(
       h("div", { class: "stage-top" }, this.switch.element, this.start, this.retouch.bar.done),
       this.port,
-      h("div", { class: "stage-foot" }, this.retouch.bar.element, zoomControls(this.view)),
+      h("div", { class: "stage-foot" }, this.cards.bar, this.retouch.bar.element, zoomControls(this.view)),
     );
     this.#listen();
     this.#select(items.selected);

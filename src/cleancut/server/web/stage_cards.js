@@ -6,12 +6,16 @@ import { cancel, retry } from "./queue.js";
 import { doubts, explain } from "./reasons.js";
 import { language } from "./words.js";
 
-/** Messages over the picture; they take no room from it. */
+/**
+ * `element` lies over the picture while there is nothing better to see; `bar` is a line below it,
+ * for what there is to say about a picture that is there.
+ */
 export class Cards {
   /** @param {{retouch: () => void}} acts */
   constructor(acts) {
     this.acts = acts;
     this.element = h("div", { class: "stage-cards" });
+    this.bar = h("div", { class: "stage-says" });
     /** Doubts that the user has put away. @type {WeakSet<object>} */
     this.read = new WeakSet();
     this.shown = "";
@@ -25,7 +29,10 @@ export class Cards {
     const state = item ? this.#stateOf(item, now) : "";
     if (state !== this.shown) {
       this.shown = state;
-      this.element.replaceChildren(...(item ? this.#cards(item, now) : []));
+      const said = item ? this.#cards(item, now) : [];
+      const below = (card) => card.classList.contains("stage-say");
+      this.element.replaceChildren(...said.filter((card) => !below(card)));
+      this.bar.replaceChildren(...said.filter(below));
     }
     const bar = this.element.querySelector("progress");
     if (bar && item) {
@@ -48,7 +55,10 @@ export class Cards {
     if (item.state === "cancelled") return [cancelledCard(item)];
     if (item.state !== "done") return [workingCard(item)];
     if (resulting) return [chip("stage.resulting")];
-    if (resultProblem) return [problemCard(resultProblem, null)];
+    if (resultProblem) {
+      const { title, advice, text } = explain(resultProblem);
+      return [line("trouble", [{ title, advice }, { title: "", advice: text }], [])];
+    }
     const why = item.matte || this.read.has(item.facts) ? [] : doubts(item.facts);
     return why.length ? [this.#doubtCard(item, why)] : [];
   }
@@ -58,17 +68,11 @@ export class Cards {
       this.read.add(item.facts);
       this.show(item, { retouching: false, resulting: false, resultProblem: null });
     };
-    const lines = why
-      .slice(0, 2)
-      .map(({ title, advice }) => h("p", null, h("strong", null, title), advice && ` ${advice}`));
-    return h(
-      "div",
-      { class: "stage-card doubt", role: "group", tLabel: "stage.doubt" },
-      icon("failed"),
-      h("div", { class: "card-words" }, lines),
+    const acts = [
       h("button", { type: "button", class: "small primary", t: "retouch.start", onClick: this.acts.retouch }),
       h("button", { type: "button", class: "plain", tLabel: "close", onClick: close }, icon("close")),
-    );
+    ];
+    return line("doubt", why.slice(0, 2), acts);
   }
 }
 
@@ -93,7 +97,7 @@ function chip(words) {
 function cancelledCard(item) {
   return h(
     "div",
-    { class: "stage-card" },
+    { class: "stage-card cancelled" },
     h("p", { t: "stage.cancelled" }),
     h("button", { type: "button", class: "small primary", t: "stage.again", onClick: () => retry(item) }),
   );
@@ -111,4 +115,19 @@ function problemCard(problem, again) {
       text && h("details", null, h("summary", { t: "stage.details" }), h("p", null, text))),
     again && h("button", { type: "button", class: "small primary", t: "stage.again", onClick: again }),
   );
+}
+
+/** One line below the picture; what does not fit in it opens. */
+function line(kind, reasons, acts) {
+  const words = reasons.map(({ title, advice }) =>
+    h("p", null, title && h("strong", null, title), advice && h("span", { class: "advice" }, ` ${advice}`)));
+  const more = h("button", {
+    type: "button", class: "plain more", tLabel: "stage.details", "aria-expanded": "false",
+    onClick: () => more.setAttribute("aria-expanded", String(element.classList.toggle("open"))),
+  }, icon("down"));
+  const label = kind === "doubt" ? "stage.doubt" : "stage.details";
+  const many = reasons.length > 1 ? "many" : "";
+  const element = h("div", { class: `stage-say ${kind} ${many}`, role: "group", tLabel: label },
+    icon("failed"), h("div", { class: "say-words" }, words), more, acts);
+  return element;
 }

@@ -8,8 +8,9 @@
  * @typedef {{x: number, y: number, width: number, height: number}} Area whole pixels
  */
 
-/** Marks: 0 says nothing, this is the brush's own word, between is its soft rim: "solve this". */
-export const CORE = 255;
+/** Marks: 0 says nothing, the core is the brush's own word, its soft rim says "solve this". */
+const RIM = 1;
+const CORE = 2;
 
 const COLOURS = { keep: [0, 255, 0], erase: [255, 0, 0], edge: [0, 0, 255] };
 /** A brush always decides something. */
@@ -78,8 +79,7 @@ export function surroundings(block, width, height) {
 }
 
 /**
- * The marks of a stroke in an area, a byte a pixel: 0, CORE, or how strong the
- * brush is in its rim (1 to 254).
+ * The marks of a stroke in an area, a byte a pixel: 0, RIM or CORE.
  * @param {Stroke} stroke @param {Area} area @returns {Uint8Array}
  */
 export function marksOf(stroke, area) {
@@ -112,10 +112,7 @@ function capsule(marks, area, [ax, ay], [bx, by], radius, core) {
       const [qx, qy] = [px - share * dx, py - share * dy];
       const away = qx * qx + qy * qy;
       if (away <= core * core) marks[at] = CORE;
-      else if (away < radius * radius) {
-        const strength = 1 + Math.floor((253 * (radius - Math.sqrt(away))) / (radius - core));
-        if (strength > marks[at]) marks[at] = strength;
-      }
+      else if (away < radius * radius) marks[at] = RIM;
     }
   }
 }
@@ -133,7 +130,7 @@ export function scribblesOf(marks, brush) {
  * Fewer points on nearly the same line (Douglas and Peucker, 1973).
  * @param {[number, number][]} points @param {number} tolerance pixels
  */
-export function simplified(points, tolerance) {
+function simplified(points, tolerance) {
   if (points.length < 3) return points;
   const keeps = new Uint8Array(points.length);
   keeps[0] = keeps[points.length - 1] = 1;

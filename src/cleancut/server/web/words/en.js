@@ -55,6 +55,7 @@ export default {
   "overall.failed": "{failed} of {all} not done",
   "overall.cancel": "Cancel all",
   "overall.retry": "Try again",
+  "overall.look": "{count} worth a look",
   "say.done": "{name}: done",
   "say.doubt": "{name}: done, please check. {why}",
   "say.failed": "{name} failed. {why}",

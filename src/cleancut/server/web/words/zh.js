@@ -55,6 +55,7 @@ export default {
   "overall.failed": "{all} 张中有 {failed} 张未完成",
   "overall.cancel": "全部取消",
   "overall.retry": "重试",
+  "overall.look": "{count} 张建议检查",
   "say.done": "{name}：已完成",
   "say.doubt": "{name}：已完成，请检查。{why}",
   "say.failed": "{name} 处理失败。{why}",
