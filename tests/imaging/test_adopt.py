@@ -8,6 +8,7 @@ from PIL import Image
 
 from cleancut.errors import BadArray, UnreadableImage
 from cleancut.imaging.adopt import from_array, from_pil
+from cleancut.imaging.picture import ICC_IGNORED
 
 RNG = np.random.default_rng(5)
 RGB = RNG.integers(0, 256, (4, 6, 3), np.uint8)
@@ -193,7 +194,7 @@ def test_a_profile_of_the_wrong_kind_is_dropped_with_a_note(cmyk_profile, grey_p
         image.info["icc_profile"] = icc
         picture = from_pil(image)
         assert picture.icc is None
-        assert picture.notes == ("icc_ignored",)
+        assert picture.notes == (ICC_IGNORED,)
         assert (picture.rgb == RGB).all()
 
 

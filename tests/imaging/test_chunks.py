@@ -12,6 +12,7 @@ from PIL import Image, PngImagePlugin
 from cleancut.errors import ImageTooLarge, UnreadableImage
 from cleancut.imaging.decode import decode
 from cleancut.imaging.encode import encode
+from cleancut.imaging.picture import FIRST_FRAME, ICC_IGNORED
 
 RNG = np.random.default_rng(3)
 
@@ -154,7 +155,7 @@ def test_bombs_in_text_and_profile_are_not_inflated():
     before = [("iCCP", b"x\0\0" + bomb), ("zTXt", b"x\0\0" + bomb), ("iTXt", b"x\0\1\0\0\0" + bomb)]
     picture = decode(png(pixels, 2, 8, before=before))
     assert picture.icc is None
-    assert picture.notes == ("icc_ignored",)
+    assert picture.notes == (ICC_IGNORED,)
     palette = [*before, ("PLTE", bytes(6))]
     assert decode(png(np.zeros((2, 2), np.uint8), 3, 8, before=palette)).rgb.max() == 0
 
@@ -163,7 +164,7 @@ def test_bombs_in_text_and_profile_are_not_inflated():
 def test_a_broken_profile_chunk_is_ignored_with_a_note(body):
     picture = decode(png(np.zeros((2, 2, 3), np.uint8), 2, 8, before=[("iCCP", body)]))
     assert picture.icc is None
-    assert picture.notes == ("icc_ignored",)
+    assert picture.notes == (ICC_IGNORED,)
 
 
 def test_truncated_pngs_are_errors():
@@ -211,7 +212,7 @@ def test_an_animated_png_gives_its_default_picture_with_a_note():
     frames[0].save(out, "PNG", save_all=True, append_images=frames[1:])
     picture = decode(out.getvalue())
     assert picture.rgb[0, 0].tolist() == [255, 0, 0]
-    assert picture.notes == ("first_frame",)
+    assert picture.notes == (FIRST_FRAME,)
 
 
 def test_text_chunks_do_not_matter():
@@ -262,7 +263,7 @@ def test_animated_webp_gives_its_first_frame_with_a_note():
     frames[0].save(out, "WEBP", save_all=True, append_images=frames[1:], lossless=True)
     picture = decode(out.getvalue())
     assert picture.rgb[0, 0].tolist() == [255, 0, 0]
-    assert picture.notes == ("first_frame",)
+    assert picture.notes == (FIRST_FRAME,)
 
 
 def test_truncated_and_huge_webps_are_errors():

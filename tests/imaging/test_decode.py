@@ -19,6 +19,7 @@ from cleancut.errors import (
 )
 from cleancut.imaging import decode as module
 from cleancut.imaging.decode import decode, from_pil
+from cleancut.imaging.picture import FIRST_FRAME
 from tests.imaging.orientation import upright
 
 RNG = np.random.default_rng(9)
@@ -70,7 +71,7 @@ def test_animations_give_their_first_frame_with_a_note(format_):
     frames = [Image.new("RGB", (40, 40), colour) for colour in ((250, 0, 0), (0, 0, 250))]
     picture = decode(save(frames[0], format_, save_all=True, append_images=frames[1:]))
     assert np.abs(picture.rgb[20, 20].astype(int) - (250, 0, 0)).max() < 12
-    assert picture.notes == ("first_frame",)
+    assert picture.notes == (FIRST_FRAME,)
     still = decode(save(frames[0], format_))
     assert still.notes == ()
 

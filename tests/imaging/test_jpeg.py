@@ -10,6 +10,7 @@ from PIL import Image
 
 from cleancut.errors import ImageTooLarge, UnreadableImage, UnsupportedFormat
 from cleancut.imaging.decode import decode
+from cleancut.imaging.picture import ICC_IGNORED
 from tests.imaging.orientation import upright
 
 RNG = np.random.default_rng(2)
@@ -103,7 +104,7 @@ def test_broken_profiles_are_dropped_with_a_note(cmyk_profile):
     for icc in (b"garbage", cmyk_profile):
         picture = decode(jpeg(smooth(), icc_profile=icc))
         assert picture.icc is None
-        assert picture.notes == ("icc_ignored",)
+        assert picture.notes == (ICC_IGNORED,)
 
 
 def test_a_grey_profile_is_converted_away(grey_profile):

@@ -17,6 +17,7 @@ from PIL import Image
 
 from cleancut.errors import CleancutError, ImageTooLarge, UnreadableImage
 from cleancut.imaging.decode import decode
+from cleancut.imaging.picture import FIRST_FRAME
 from tests.imaging.orientation import upright
 
 RNG = np.random.default_rng(4)
@@ -193,7 +194,7 @@ def test_more_pages_give_the_first_and_a_note():
         writer.write(np.zeros((9, 9, 3), np.uint8), photometric="rgb")
     picture = decode(out.getvalue())
     assert (picture.rgb == first).all()
-    assert picture.notes == ("first_frame",)
+    assert picture.notes == (FIRST_FRAME,)
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])

@@ -157,7 +157,8 @@ def test_on_a_phone_no_message_lies_over_a_result_and_the_bar_has_room_for_its_o
         assert trouble
         assert abs(trouble["y"] + trouble["height"] / 2 - desk.middle()[1]) < 3
         overall, tools = (desk.page.locator(f"#{name}").bounding_box() for name in _BAR)
-        assert overall and tools
+        assert overall
+        assert tools
         inside = desk.page.locator("#overall").evaluate(
             "e => Math.max(...[...e.children].map((c) => c.getBoundingClientRect().right))"
         )
@@ -168,13 +169,17 @@ def test_on_a_phone_no_message_lies_over_a_result_and_the_bar_has_room_for_its_o
         said, port = (
             desk.page.locator(one).bounding_box() for one in (".stage-say", ".stage-port")
         )
-        assert said and port
+        assert said
+        assert port
         assert port["y"] + port["height"] <= said["y"], "the picture is free"
         assert said["height"] <= 56, "one line"
         advice = desk.page.locator(".stage-say .advice").first
         expect(advice).to_be_hidden()
         desk.page.locator(".stage-say .more").tap()
         expect(advice).to_be_visible()
+        desk.page.locator(".stage-say").get_by_role("button", name="Close").tap()
+        expect(desk.page.locator(".stage-say, #overall .look:visible")).to_have_count(0)
+        expect(desk.card("chelsea")).to_have_attribute("data-doubt", "false")
 
 
 def _focused(page: Page) -> str:
@@ -207,6 +212,7 @@ def test_a_picture_is_cut_and_downloaded_by_keyboard_alone(
         desk.page.keyboard.press("Enter")
     chosen.value.set_files([photos["astronaut"], photos["chelsea"]])
     desk.done(2)
+    assert desk.page.evaluate("document.activeElement.id") == "stage", "not lost with the button"
     _tab_to(desk.page, lambda name: "astronaut.png" in name)
     desk.page.keyboard.press("ArrowDown")
     assert "chelsea.png" in _focused(desk.page)

@@ -139,6 +139,18 @@ def test_every_code_of_an_error_has_plain_words() -> None:
     assert common <= told
 
 
+def test_every_note_has_plain_words_or_is_not_shown() -> None:
+    """The notes that the library documents, but for those of the operator and of the printer."""
+    text = (Path(__file__).parents[2] / "docs" / "library.md").read_text("utf-8")
+    table = text.partition("| note | meaning |")[2].partition("\n\n")[0]
+    codes = set(re.findall(r"`(\w+)`(?=[^|\n]*\|[^|\n]*\|$)", table, re.M)) - {"head", "canvas"}
+    quiet = re.findall(r"QUIET = new Set\(\[(.*?)\]", (WEB / "reasons.js").read_text("utf-8"))[0]
+    english = words(WEB / "words" / "en.js")
+    assert {"no_subject", "head_turned", "first_frame"} <= codes
+    lacking = {code for code in codes if f"note.{code}" not in english and code not in quiet}
+    assert lacking == {"sheet"}, "how many copies there are is seen"
+
+
 def test_the_wheel_holds_the_page(tmp_path: Path) -> None:
     """The build's own listing of what goes into a wheel."""
     hatch = pytest.importorskip("hatchling.builders.wheel", reason="hatchling is not installed")

@@ -175,3 +175,46 @@ def test_a_key_that_cannot_be_sent_is_asked_for_again(desk: Desk) -> None:
             expect(dialog.locator(".trouble")).to_be_visible()
     desk.page.locator("html[data-ready]").wait_for()
     assert set(sent) == {None, "good"}
+    lasting = desk.page.evaluate("Object.values({ ...localStorage }).join(' ')")
+    assert "good" not in lasting  # unless it is asked for
+
+
+def test_the_browser_makes_no_text_into_html_or_a_script(desk: Desk) -> None:
+    tried = desk.open().page.evaluate(
+        """async () => {
+          const told = [];
+          addEventListener("securitypolicyviolation", (event) =>
+            told.push(event.effectiveDirective));
+          const link = document.createElement("a");
+          const script = document.createElement("script");
+          const acts = [
+            () => (document.body.innerHTML = "<b class=planted>"),
+            () => (script.text = "window.planted = 1"),
+            () => link.setAttribute("onclick", "window.planted = 1"),
+          ];
+          for (const act of acts) {
+            try { act(); } catch { /* as it should be */ }
+          }
+          link.click();
+          await new Promise((good) => setTimeout(good, 100));
+          return [told.length >= acts.length, "planted" in window];
+        }"""
+    )
+    assert tried == [True, False]
+    assert desk.page.locator(".planted").count() == 0
+    desk.complaints.clear()  # about what was tried here
+
+
+def test_a_wait_without_end_is_no_storm_of_requests(desk: Desk, tmp_path: Path) -> None:
+    desk.expected.append("429")
+    asked: list[str] = []
+
+    def busy(route: Route) -> None:
+        asked.append(route.request.url)
+        route.fulfill(status=429, json={"code": "busy"}, headers={"Retry-After": "3000000"})
+
+    desk.page.route("**/v1/cutouts", busy)
+    hand_over(desk.open(), ["a.jpg"], small(tmp_path))
+    expect(desk.cards("waiting")).to_have_count(1)
+    desk.page.wait_for_timeout(500)
+    assert len(asked) == 1

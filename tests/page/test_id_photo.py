@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import io
+import re
 from pathlib import Path
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 from PIL import Image
-from playwright.sync_api import expect
+from playwright.sync_api import Browser, expect
 
-from tests.page.desk import Desk, pixels
+from tests.page.desk import Desk, pixels, watched
+from tests.server.process import Running
 
 pytestmark = [pytest.mark.weights, pytest.mark.page]
 
@@ -102,3 +104,16 @@ def test_leaving_the_mode_leaves_its_size(desk: Desk, photos: dict[str, Path]) -
     id_photo(desk)
     desk.choose("whole")
     assert Image.open(io.BytesIO(desk.download("png")[1])).size == (512, 512)
+
+
+def test_in_chinese_the_sizes_of_china_come_first(
+    browser: Browser, server: Running, photos: dict[str, Path], tmp_path: Path
+) -> None:
+    with watched(browser, server.url, folder=tmp_path, locale="zh-CN") as desk:
+        desk.open().pick(photos["astronaut"]).done()
+        desk.choose("id")
+        sizes = desk.page.locator("#panel .body[data-name=id] select").first
+        assert sizes.evaluate("s => s.value").startswith("cn")
+        models = desk.page.locator("#panel .part[data-name=cut] select").first
+        told = models.evaluate("s => [...s.options].map((o) => o.text)")
+        assert not [one for one in told if re.search(r"[a-z]{3,} [a-z]{3,}", one)], told

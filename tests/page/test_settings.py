@@ -142,6 +142,14 @@ def test_every_shop_has_its_size_and_ground(astronaut: Desk, server: Running) ->
             assert min(image.getpixel((1, 1))) > 250
 
 
+def test_the_background_that_a_shop_brought_leaves_with_it(astronaut: Desk) -> None:
+    astronaut.choose("shop").choose("whole")
+    assert pixels(astronaut.download("png")[1])[0, 0, 3] == 0, "transparent, as before the shop"
+    astronaut.choose("shop").background("blue").choose("whole")
+    corner = pixels(astronaut.download("png")[1])[0, 0]
+    assert tuple(corner[:3]) == (67, 142, 219), "what the user chose stays"
+
+
 def test_an_own_size_in_millimetres_has_its_dots_per_inch(astronaut: Desk) -> None:
     astronaut.choose("own")
     body = astronaut.page.locator("#panel .body[data-name=own]")

@@ -13,6 +13,7 @@ from cleancut.errors import (
     CleancutError,
     ImageTooLarge,
     ManyPeople,
+    MissingDependency,
     NoPerson,
     NoSubject,
     PictureCrashed,
@@ -171,6 +172,15 @@ def test_a_picture_that_is_not_said_to_be_one_is_told_how(
         answer = ask.post(door, content=held.getvalue(), headers=headers)
     assert answer.status_code == 400
     assert "image/jpeg" in answer.text
+
+
+def test_the_schema_names_what_an_id_photo_may_fail_of(tmp_path: Path) -> None:
+    with client(tmp_path) as ask:
+        schema = ask.get("/openapi.json").json()
+    answers = schema["paths"]["/v1/cutouts"]["post"]["responses"]
+    told = "".join(answer["description"] for answer in answers.values())
+    for error in (NoPerson, ManyPeople, MissingDependency):
+        assert f"`{error.code}`" in told
 
 
 @pytest.mark.parametrize(

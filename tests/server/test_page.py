@@ -118,6 +118,7 @@ def test_the_page_may_load_and_ask_nobody_but_this_server(tmp_path: Path) -> Non
     assert headers["content-security-policy"] == page.POLICY
     assert policy["default-src"] == policy["frame-ancestors"] == policy["base-uri"] == "'none'"
     assert policy["script-src"] == policy["style-src"] == policy["connect-src"] == "'self'"
+    assert (policy["require-trusted-types-for"], policy["trusted-types"]) == ("'script'", "'none'")
     assert "unsafe" not in page.POLICY
     assert "http" not in page.POLICY
     assert headers["permissions-policy"].startswith("camera=(self), ")

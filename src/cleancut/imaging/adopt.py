@@ -11,7 +11,6 @@ from PIL import Image
 
 from cleancut.errors import BadArray, UnreadableImage
 from cleancut.imaging.color import (
-    ICC_IGNORED,
     cmyk_to_srgb,
     grey_to_srgb,
     lab_to_srgb,
@@ -19,7 +18,7 @@ from cleancut.imaging.color import (
     strips,
 )
 from cleancut.imaging.metadata import MAX_ICC_BYTES, Header, orient, upright_exif
-from cleancut.imaging.picture import Picture
+from cleancut.imaging.picture import FIRST_FRAME, ICC_IGNORED, Picture
 
 if TYPE_CHECKING:
     from cleancut.arrays import Alpha
@@ -86,7 +85,7 @@ def from_pil(image: Image.Image) -> Picture:
     """
     try:
         image.load()
-        notes = ("first_frame",) if getattr(image, "is_animated", False) else ()
+        notes = (FIRST_FRAME,) if getattr(image, "is_animated", False) else ()
     except Exception as error:  # a lazily opened file: whatever its plugin runs into
         detail = " ".join(str(error).split())
         raise UnreadableImage(f"the PIL image cannot be loaded: {detail:.200}") from error

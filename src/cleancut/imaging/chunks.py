@@ -24,6 +24,7 @@ from cleancut.imaging.metadata import (
     per_inch,
     upright_exif,
 )
+from cleancut.imaging.picture import FIRST_FRAME, ICC_IGNORED
 from cleancut.imaging.sniff import webp_size
 
 _PNG_CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
@@ -102,10 +103,10 @@ def _with_extra(header: Header, extra: dict[bytes, bytes]) -> Header:
         dpi = per_inch(*struct.unpack_from(">II", physical), unit="metre")
     notes: tuple[str, ...] = ()
     if len(frames := extra.get(b"acTL", b"")) == 8 and frames[:4] > b"\0\0\0\1":
-        notes = ("first_frame",)
+        notes = (FIRST_FRAME,)
     icc, broken = _inflate_icc(extra.get(b"iCCP"))
     if broken:
-        notes += ("icc_ignored",)
+        notes += (ICC_IGNORED,)
     return replace(header, orientation=orientation, exif=exif, dpi=dpi, icc=icc, notes=notes)
 
 
@@ -147,7 +148,7 @@ def read_webp(data: bytes) -> tuple[Header, bool]:
             extra.setdefault(b"EXIF", body)
         at += 8 + length + (length & 1)
     exif, orientation = upright_exif(extra.get(b"EXIF"))
-    notes = ("first_frame",) if frames > 1 else ()
+    notes = (FIRST_FRAME,) if frames > 1 else ()
     header = Header(
         "webp",
         *size,

@@ -18,9 +18,6 @@ if TYPE_CHECKING:
 
 Space = Literal["rgb", "grey", "cmyk"]
 
-#: Note on a picture whose profile was broken or of the wrong kind, and therefore dropped.
-ICC_IGNORED = "icc_ignored"
-
 _SPACES: dict[str, Space] = {"RGB": "rgb", "GRAY": "grey", "CMYK": "cmyk"}
 _MODES: dict[Space, tuple[str, str]] = {
     "rgb": ("RGB", "RGB"),

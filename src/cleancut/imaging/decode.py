@@ -27,6 +27,7 @@ from cleancut.imaging.metadata import (
     quiet_warnings,
     upright_exif,
 )
+from cleancut.imaging.picture import FIRST_FRAME
 from cleancut.imaging.sniff import sniff
 
 if TYPE_CHECKING:
@@ -146,7 +147,7 @@ def _decode_gif(data: bytes, max_megapixels: float) -> Picture:
         image.seek(1)
     except (EOFError, OSError, SyntaxError, ValueError):
         return from_pil_pixels(frame, header)
-    return from_pil_pixels(frame, replace(header, notes=("first_frame",)))
+    return from_pil_pixels(frame, replace(header, notes=(FIRST_FRAME,)))
 
 
 def _decode_bmp(data: bytes, max_megapixels: float) -> Picture:
@@ -170,7 +171,7 @@ def _decode_avif(data: bytes, max_megapixels: float) -> Picture:
     header = _header_of(image, "avif")
     check_size(header.width, header.height, max_megapixels)
     if image.is_animated:
-        header = replace(header, notes=("first_frame",))
+        header = replace(header, notes=(FIRST_FRAME,))
     return from_pil_pixels(image, header)
 
 

@@ -8,6 +8,10 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from cleancut.arrays import Alpha, Rgb
 
+#: Notes on what decoding left out.
+FIRST_FRAME = "first_frame: the file holds several pictures, and the first one was taken"
+ICC_IGNORED = "icc_ignored: the colour profile is broken or of another kind, and was left out"
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Picture:
@@ -17,7 +21,7 @@ class Picture:
     float32 in [0, 1], or None for an opaque picture. ``icc`` is an RGB profile (None means sRGB).
     ``exif`` is a TIFF-structured block with the orientation reset to 1, ``dpi`` is (x, y) in
     pixels per inch. ``format`` is the source's name in lower case ("jpeg", "png", "array").
-    ``notes`` are facts about decoding a user may want to know ("first_frame").
+    ``notes`` are what a user may want to know about decoding.
     """
 
     rgb: Rgb

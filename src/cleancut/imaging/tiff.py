@@ -26,7 +26,7 @@ from cleancut.imaging.metadata import (
     quiet_warnings,
     upright_exif,
 )
-from cleancut.imaging.picture import Picture
+from cleancut.imaging.picture import FIRST_FRAME, Picture
 
 # Without handlers of their own, complaints about odd files end up on stderr.
 for _name in ("tifffile", "PIL.TiffImagePlugin"):
@@ -118,7 +118,7 @@ def _header(data: bytes, page: Any, *, several: bool) -> tuple[Header, _Layout]:
         icc=icc if isinstance(icc, bytes) and len(icc) <= MAX_ICC_BYTES else None,
         exif=_exif(data),
         dpi=dpi,
-        notes=("first_frame",) if several else (),
+        notes=(FIRST_FRAME,) if several else (),
     )
     extra = tuple(page.extrasamples)
     kind = np.dtype(page.dtype).kind if page.dtype is not None else "?"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
-from cleancut.arrays import check_alpha, check_rgb
+from cleancut.arrays import check_alpha, check_rgb, full_scale
 from cleancut.matting import closed_form
 from cleancut.matting.refine import Refined
 from cleancut.matting.sampling import sample
@@ -31,9 +31,9 @@ _WINDOW_PX = 2
 _MOST_MARKS = 64
 #: Pull to what the colours alone say, where that can be trusted.
 _PULL = np.float32(0.01)
-#: Where the colours can be trusted less than this on average, both sides look alike: alpha is held
-#: even there by this ``epsilon``, or it would follow the noise.
-_TELLING, _EVEN = 0.02, 2e-4
+#: Colours under a mark that vary by less (standard deviation; full scale is 1) show no edge: this
+#: ``epsilon`` holds alpha even there, or it would follow the noise.
+_ONE_COLOUR, _EVEN = 0.06, 2e-4
 _GAVE_UP = "retouch_gave_up: a marked place could not be solved again and stays as it was"
 
 
@@ -110,8 +110,8 @@ def _solved(rgb: Rgb, alpha: Alpha, wanted: Mask, unknown: Mask) -> Alpha | None
         reach = cv2.dilate(wanted.view(np.uint8), _square(REACH_PX)) > 0
         seen = sample(rgb, np.where(reach & ~unknown, alpha, UNKNOWN), wanted)
     guess, weight = (None, None) if seen is None else (seen[0], seen[1] * _PULL)
-    telling = seen is not None and float(seen[1][wanted].mean()) >= _TELLING
-    epsilon = closed_form.EPSILON if telling else _EVEN
+    spread = float(rgb[wanted].std(axis=0, dtype=np.float64).max()) / full_scale(rgb)
+    epsilon = _EVEN if spread < _ONE_COLOUR else closed_form.EPSILON
     trimap = np.where(wanted, np.float32(UNKNOWN), np.float32(1))
     found = closed_form.solve(rgb, trimap, guess=guess, weight=weight, known=alpha, epsilon=epsilon)
     return found.alpha if found.converged else None

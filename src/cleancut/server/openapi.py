@@ -35,7 +35,8 @@ _HELP = {
     "pixels of them, from the colours around it ('240,10,10', a with af, ab and ae of rembg's API)",
     "background": "put the subject on a colour ('#fff', 'white', '#ffffff80') or blur[:radius] "
     "('blur:20' in pixels, 'blur:2%' of the longer side); a picture is sent as background_image",
-    "format": "output format, png if none is given; zip holds color.jpg and alpha.png",
+    "format": "output format, png if none is given; zip holds color.jpg and alpha.png, psd the "
+    "layers of a document with the matte as a mask",
 }
 _PRESET_HELP = (
     "a ready-made output, one of /v1/presets, or several with a plus ('icao+10x15cm'); stands for "

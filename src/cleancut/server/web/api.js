@@ -3,6 +3,8 @@
 
 /** Codes that are worth another try by themselves, with how often. */
 const PATIENCE = { busy: 30, "rate-limited": 30, cancelled: 3 };
+/** A wait between two tries, in seconds; timers of browsers end at once beyond 24 days. */
+const LONGEST_S = 300;
 
 /** What went wrong with a request, by the server's stable code. */
 export class Problem extends Error {
@@ -77,7 +79,7 @@ export async function cut({ image, fields = {}, files = {}, signal, onProgress }
       if (error.status === 401 && (await newKey(used))) continue;
       if (tries >= (PATIENCE[error.code] ?? 0)) throw error;
       onProgress?.(0, "waiting");
-      await pause(error.retryAfter ?? 2, signal);
+      await pause(Math.min(error.retryAfter ?? 2, LONGEST_S), signal);
     }
   }
 }

@@ -3,7 +3,7 @@
 
 import * as api from "./api.js";
 import { askForKey, keptKey, showShortcuts } from "./dialogs.js";
-import { adoptWords, h, icon, say } from "./dom.js";
+import { adoptWords, h, icon, isTyping, say } from "./dom.js";
 import { copySelected, downloadSelected, mountDownload } from "./download.js";
 import { learnLimits } from "./final.js";
 import { mountGallery } from "./gallery.js";
@@ -12,7 +12,7 @@ import { items } from "./items.js";
 import { announce, notice } from "./notices.js";
 import { mountPanel } from "./panel.js";
 import { cancelAll, isOpen, retryAll, startQueue } from "./queue.js";
-import { doubts, explain } from "./reasons.js";
+import { doubts, explain, openDoubts } from "./reasons.js";
 import { learnPresets, settings } from "./settings.js";
 import { mountStage } from "./stage.js";
 import { LANGUAGES, language, setLanguage, t } from "./words.js";
@@ -33,7 +33,7 @@ async function start() {
   mountIntake(find("drop"), about);
   mountOverall(find("overall"));
   mountGallery(find("gallery"));
-  mountStage(find("stage"), { items, settings, api });
+  mountStage(find("stage"), { items, settings });
   mountDownload(find("deliver"), about);
   learnLimits(about.limits ?? {});
   followItems();
@@ -143,18 +143,17 @@ function nextDoubt() {
 }
 
 function isDoubtful(item) {
-  return item.state === "done" && !item.matte && doubts(item.facts).length > 0;
+  return openDoubts(item).length > 0;
 }
 
 function followItems() {
   const shown = () => {
+    const first = desk.classList.contains("empty") && items.length > 0;
     desk.classList.toggle("empty", items.length === 0);
     document.documentElement.classList.toggle("busy", items.length > 0);
+    if (first) find("stage").focus({ preventScroll: true }); // the button that had it is gone
   };
   for (const kind of ["added", "removed"]) items.addEventListener(kind, shown);
-  items.addEventListener("added", (event) => {
-    if (items.length === 1) find("stage").focus({ preventScroll: true });
-  });
   items.addEventListener("changed", (event) => {
     const { item, names } = /** @type {any} */ (event).detail;
     if (!names.includes("state")) return;
@@ -174,10 +173,9 @@ function listenToKeys() {
   addEventListener("keydown", (event) => {
     const command = event.ctrlKey || event.metaKey;
     const key = event.key.toLowerCase();
-    const typing = /** @type {HTMLElement} */ (event.target).closest?.("input:not([type=radio],[type=checkbox],[type=range]), select, textarea, dialog");
     if (command && key === "s") downloadSelected();
     else if (command && key === "o") pick();
-    else if (typing || event.defaultPrevented) return;
+    else if (isTyping(event.target) || event.defaultPrevented) return;
     else if (command && key === "c" && !getSelection()?.toString()) copySelected();
     else if (command || event.altKey) return;
     else if (key === "?") showShortcuts();

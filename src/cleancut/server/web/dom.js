@@ -8,7 +8,6 @@ const SVG = "http://www.w3.org/2000/svg";
 /** Paths of the icons, on a grid of 24. */
 const ICONS = {
   add: "M12 5v14M5 12h14",
-  back: "M15 5l-7 7 7 7",
   box: "M4 4h4M16 4h4v4M20 16v4h-4M8 20H4v-4M4 8V4M9 12h6",
   brush: "M14 4l6 6-8 8-6-6zM6 12l-2 8 8-2",
   camera: "M4 8h3l2-3h6l2 3h3v11H4zM12 16.5a3.5 3.5 0 1 0 0-7 3.5 3.5 0 0 0 0 7z",
@@ -26,18 +25,15 @@ const ICONS = {
   folder: "M3 6h6l2 2.5h10V19H3z",
   globe: "M12 3a9 9 0 1 0 0 18 9 9 0 0 0 0-18zM3 12h18M12 3c5 5 5 13 0 18M12 3c-5 5-5 13 0 18",
   hair: "M6 20c0-8 2-12 6-16M11 20c0-6 1.5-10 5-14M16 20c0-4 1-7 3-9",
-  hand: "M8 12V6.5a1.5 1.5 0 0 1 3 0V11V5a1.5 1.5 0 0 1 3 0v6V7a1.5 1.5 0 0 1 3 0v7c0 4-2 6.5-5.5 6.5S7 18 5 14.5c-.8-1.5 1-2.6 2-1.3z",
   help: "M9 9.5a3 3 0 1 1 4.2 2.7c-.9.5-1.2 1-1.2 2.3M12 18v.3",
   image: "M4 5h16v14H4zM4 16l5-5 4 4 3-3 4 4M15.5 9.5v.1",
   key: "M8 15a4 4 0 1 1 3.5-6H21v4h-3v3h-4v-3h-2.5A4 4 0 0 1 8 15z",
   matte: "M4 4h16v16H4zM12 4v16M12 8h8M12 12h8M12 16h8",
   minus: "M5 12h14",
   moon: "M19.5 14.5A8 8 0 0 1 9.5 4.5a8 8 0 1 0 10 10z",
-  more: "M5 12v.1M12 12v.1M19 12v.1",
   pointer: "M6 4l12 8-6 1.5L9 19z",
   redo: "M19 9H9a5 5 0 0 0 0 10h4M15 5l4 4-4 4",
   reset: "M5 5v5h5M5.5 10A7.5 7.5 0 1 1 5 14",
-  settings: "M4 7h9M17 7h3M4 17h3M11 17h9M15 4.5v5M9 14.5v5",
   sun: "M12 8a4 4 0 1 0 0 8 4 4 0 0 0 0-8zM12 2.5v2M12 19.5v2M2.5 12h2M19.5 12h2M5.3 5.3l1.4 1.4M17.3 17.3l1.4 1.4M5.3 18.7l1.4-1.4M17.3 6.7l1.4-1.4",
   theme: "M12 3.5a8.5 8.5 0 1 0 0 17zM12 3.5a8.5 8.5 0 0 1 0 17",
   trash: "M5 7h14M9 7V4h6v3M7 7l1 13h8l1-13",
@@ -141,4 +137,12 @@ function set(node, name, value) {
 
 function text(child) {
   return child instanceof Node ? child : String(child);
+}
+
+/** Whether a key pressed at `target` belongs to a field or a dialog. @param {EventTarget | null} target */
+export function isTyping(target) {
+  if (!(target instanceof Element)) return false;
+  if (document.querySelector("dialog[open]")) return true;
+  const field = "input:not([type=radio], [type=checkbox], [type=range]), select, textarea, dialog";
+  return Boolean(target.closest(field));
 }

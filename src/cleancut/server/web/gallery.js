@@ -5,7 +5,7 @@ import { h, icon, say } from "./dom.js";
 import { pick } from "./intake.js";
 import { items } from "./items.js";
 import { cancel, isOpen, retry } from "./queue.js";
-import { doubts, explain } from "./reasons.js";
+import { explain, openDoubts } from "./reasons.js";
 import { drawThumbnail } from "./thumbnails.js";
 import { t } from "./words.js";
 
@@ -72,7 +72,7 @@ function card(item) {
   action.addEventListener("click", () => (isOpen(item) ? cancel(item) : retry(item)));
 
   const tell = () => {
-    const reasons = item.state === "done" && !item.matte ? doubts(item.facts) : [];
+    const reasons = openDoubts(item);
     const why = item.problem ? [explain(item.problem)] : reasons;
     node.dataset.state = item.state;
     node.dataset.doubt = String(reasons.length > 0);

@@ -39,6 +39,9 @@ export class Item extends EventTarget {
     this.facts = null;
     /** @type {import("./api.js").Problem | null} */
     this.problem = null;
+    /** The facts whose doubts the user has put away.
+     * @type {Facts | null} */
+    this.seen = null;
     /** @type {Blob | null} */
     this.matte = null;
     /** What the cutout was made with, as text. */

@@ -28,6 +28,7 @@ export async function fetchOriginal(item, signal) {
   const url = URL.createObjectURL(colours);
   const size = await sizeOf(url);
   if (size) item.set({ url, width: size.width, height: size.height });
+  else URL.revokeObjectURL(url);
 }
 
 /** The size of the picture at `url`, null where it cannot be shown. @param {string} url */

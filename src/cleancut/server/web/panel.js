@@ -6,7 +6,7 @@ import { choice, follow, list, toggle } from "./controls.js";
 import { h, icon, say } from "./dom.js";
 import { settings } from "./settings.js";
 import { sizePart } from "./size_part.js";
-import { has, t } from "./words.js";
+import { has, language, t } from "./words.js";
 
 /**
  * @param {HTMLElement} place
@@ -77,7 +77,8 @@ function modelChoice(models) {
   const titled = ({ id, title, tags = [] }) => {
     if (id === "auto") return t("model.auto");
     const known = tags.filter((tag) => has(`tag.${tag}`)).map((tag) => t(`tag.${tag}`));
-    return [title.split(": ")[0], ...known].join(" · ");
+    const name = has(`model.${id}`) ? t(`model.${id}`) : language() === "en" ? title.split(": ")[0] : id;
+    return [name, ...known].join(" · ");
   };
   const own = models.find((one) => one.default)?.id ?? "auto";
   const named = () => settings.model || own;

@@ -8,7 +8,7 @@ const SURE = 0.5;
 /** Notes that tell the operator, not the user. */
 const QUIET = new Set(["auto_model", "cache", "measured"]);
 /** Notes that nobody has to look into. */
-const CALM = new Set(["already_cut", "levelled"]);
+const CALM = new Set(["already_cut", "first_frame", "icc_ignored", "levelled"]);
 
 /**
  * @typedef {{code: string, title: string, advice: string, text: string}} Reason
@@ -38,6 +38,15 @@ export function doubts(facts) {
     found.unshift({ ...worded("note.unsure", text), code: "unsure", text });
   }
   return found;
+}
+
+/**
+ * Why the result of `item` is still to be checked: nothing once it was retouched or put away.
+ * @param {import("./items.js").Item} item
+ */
+export function openDoubts(item) {
+  const open = item.state === "done" && !item.matte && item.seen !== item.facts;
+  return open ? doubts(item.facts) : [];
 }
 
 /**

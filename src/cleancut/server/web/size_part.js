@@ -29,13 +29,24 @@ export function sizePart(presets) {
     if (settings.canvas) return "own";
     return settings.crop ? "crop" : "whole";
   };
-  const choose = (id, more = {}) => settings.set({ ...NOTHING, ...more, ...meant(presets, id) });
+  /** What the user had before a size brought its own background. @type {any} */
+  let before = null;
+  const choose = (id, more = {}) => {
+    const values = meant(presets, id);
+    if (values.background) before ??= settings.background;
+    settings.set({ ...NOTHING, ...more, ...values });
+  };
+  const leave = (more = {}) => {
+    const brought = meant(presets, settings.preset).background?.value === settings.background.value;
+    settings.set({ ...NOTHING, ...more, ...(before && brought ? { background: before } : {}) });
+    before = null;
+  };
   const enter = {
-    whole: () => settings.set(NOTHING),
-    crop: () => settings.set({ ...NOTHING, crop: true }),
+    whole: () => leave(),
+    crop: () => leave({ crop: true }),
     shop: () => choose(shops[0].id),
-    id: () => choose(portraits[0].id),
-    own: () => settings.set({ ...NOTHING, canvas: "1080x1080" }),
+    id: () => choose(nearFirst(portraits)[0].id),
+    own: () => leave({ canvas: "1080x1080" }),
   };
   const modes = ["whole", "crop", shops.length && "shop", portraits.length && "id", "own"];
   const options = modes.filter(Boolean).map((value) => ({ value, words: `size.${value}` }));
@@ -74,7 +85,7 @@ function presetList(presets, choose) {
   const text = (one) => `${titleOf(one)} · ${measures(one.options)}`;
   const { node } = list({
     label: "size.preset",
-    fill: () => presets.map((one) => ({ value: one.id, text: text(one) })),
+    fill: () => nearFirst(presets).map((one) => ({ value: one.id, text: text(one) })),
     get: () => settings.preset, set: choose,
   });
   const note = h("p", { class: "quiet" });
@@ -86,6 +97,12 @@ function presetList(presets, choose) {
   document.addEventListener("language", tell);
   node.append(note);
   return node;
+}
+
+/** In Chinese, the sizes that are asked for in China come first. */
+function nearFirst(presets) {
+  const rank = ({ id }) => (id.startsWith("cn-") ? 0 : id.startsWith("china") ? 1 : 2);
+  return language() === "zh" ? [...presets].sort((one, other) => rank(one) - rank(other)) : presets;
 }
 
 function titleOf({ id, title }) {

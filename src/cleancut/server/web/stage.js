@@ -3,7 +3,7 @@
 
 import { Backdrops } from "./backdrops.js";
 import { Compare } from "./compare.js";
-import { h, icon } from "./dom.js";
+import { h, icon, isTyping } from "./dom.js";
 import { finalOf, framed } from "./final.js";
 import { handleGestures } from "./gestures.js";
 import { Painter } from "./painter.js";
@@ -25,7 +25,7 @@ const FRAMING = new Set(["crop", "preset", "canvas", "head", "sheet"]);
 /**
  * Fills the stage.
  * @param {HTMLElement} element
- * @param {{items: any, settings: any, api: any}} parts
+ * @param {{items: any, settings: any}} parts
  */
 export function mountStage(element, parts) {
   return new Stage(element, parts);
@@ -305,12 +305,4 @@ class Stage {
   #toggle(kind) {
     this.look(this.#chosen() === kind || !this.#usable()[kind] ? "cutout" : kind);
   }
-}
-
-/** Whether a key belongs to a field or a dialog. */
-function isTyping(target) {
-  if (!(target instanceof Element)) return false;
-  if (document.querySelector("dialog[open]")) return true;
-  const field = "input:not([type=radio], [type=checkbox], [type=range]), select, textarea, dialog";
-  return Boolean(target.closest(field));
 }

@@ -3,7 +3,7 @@
 
 import { h, icon } from "./dom.js";
 import { cancel, retry } from "./queue.js";
-import { doubts, explain } from "./reasons.js";
+import { explain, openDoubts } from "./reasons.js";
 import { language } from "./words.js";
 
 /**
@@ -16,8 +16,6 @@ export class Cards {
     this.acts = acts;
     this.element = h("div", { class: "stage-cards" });
     this.bar = h("div", { class: "stage-says" });
-    /** Doubts that the user has put away. @type {WeakSet<object>} */
-    this.read = new WeakSet();
     this.shown = "";
   }
 
@@ -44,7 +42,7 @@ export class Cards {
 
   /** What the cards depend on, as text: only then are they made anew. */
   #stateOf(item, { retouching, resulting, resultProblem }) {
-    const read = item.facts && this.read.has(item.facts);
+    const read = item.seen === item.facts;
     const of = [item.id, item.state, Boolean(item.cutout), Boolean(item.matte), item.facts?.ms, read];
     return [...of, retouching, resulting, resultProblem?.code, language()].join();
   }
@@ -59,15 +57,12 @@ export class Cards {
       const { title, advice, text } = explain(resultProblem);
       return [line("trouble", [{ title, advice }, { title: "", advice: text }], [])];
     }
-    const why = item.matte || this.read.has(item.facts) ? [] : doubts(item.facts);
+    const why = openDoubts(item);
     return why.length ? [this.#doubtCard(item, why)] : [];
   }
 
   #doubtCard(item, why) {
-    const close = () => {
-      this.read.add(item.facts);
-      this.show(item, { retouching: false, resulting: false, resultProblem: null });
-    };
+    const close = () => item.set({ seen: item.facts });
     const acts = [
       h("button", { type: "button", class: "small primary", t: "retouch.start", onClick: this.acts.retouch }),
       h("button", { type: "button", class: "plain", tLabel: "close", onClick: close }, icon("close")),
