@@ -207,8 +207,8 @@ def test_a_picture_is_cut_and_downloaded_by_keyboard_alone(
     desk: Desk, photos: dict[str, Path]
 ) -> None:
     desk.open()
-    _tab_to(desk.page, lambda name: "choose" in name.lower() or "pick" in name.lower())
-    with desk.page.expect_file_chooser() as chosen:
+    with desk.page.expect_file_chooser() as chosen:  # early: a late one can miss the dialog
+        _tab_to(desk.page, lambda name: "choose" in name.lower() or "pick" in name.lower())
         desk.page.keyboard.press("Enter")
     chosen.value.set_files([photos["astronaut"], photos["chelsea"]])
     desk.done(2)
