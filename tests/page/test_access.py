@@ -187,6 +187,7 @@ def _focused(page: Page) -> str:
     return str(
         page.evaluate(
             """() => { const e = document.activeElement;
+              if (e === document.body) return "";  // its text is the whole page's
               return e.getAttribute("aria-label") || e.labels?.[0]?.textContent || e.textContent
                 || e.tagName; }"""
         )
