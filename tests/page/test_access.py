@@ -138,7 +138,7 @@ def test_touch_targets_are_large_enough_on_a_phone(
             """() => [...document.querySelectorAll("button, select, label:has(input), summary")]
               .filter((e) => e.checkVisibility({ visibilityProperty: true, opacityProperty: true }))
               .map((e) => [e.className || e.id, e.getBoundingClientRect()])
-              .filter(([, r]) => r.width && (r.width < 40 || r.height < 40))
+              .filter(([, r]) => r.width && (r.width < 44 || r.height < 44))
               .map(([name, r]) => `${name} ${Math.round(r.width)}x${Math.round(r.height)}`)"""
         )
         assert small == []
