@@ -97,7 +97,7 @@ def find_subject(
     alpha = guide(picture.rgb, found.alpha, marks) if marks.drawn else found.alpha
     notes = found.notes
     if marks.again is not None:
-        solved = solve_again(picture.rgb, alpha, marks.again)
+        solved = solve_again(picture.rgb, alpha, marks.again, core=marks.keep | marks.remove)
         alpha, notes = solved.alpha, (*notes, *solved.notes)
     mark("guide")
     return replace(found, alpha=enforce(alpha, marks), foreground=None, notes=notes)

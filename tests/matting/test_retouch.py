@@ -120,17 +120,41 @@ def test_tiny_pictures_are_solved_or_left(shape: tuple[int, int]) -> None:
 
 
 @pytest.mark.parametrize("core", [2, 12])
-def test_the_rim_of_a_brush_on_an_even_surface_is_even(core: int) -> None:
-    """Noise is no edge: what is as far from the brush's core is about as opaque."""
+@pytest.mark.parametrize("keeps", [True, False])
+def test_the_rim_of_a_brush_on_one_surface_is_a_plain_fall_off(core: int, keeps: bool) -> None:
+    """Noise and texture are no edge: what is as far from the brush's core is as opaque."""
     rng = np.random.default_rng(2)
-    rgb = np.clip(128 + rng.normal(0, 3, (160, 160, 3)), 0, 255).astype(np.uint8)
-    y, x = np.mgrid[:160, :160]
-    away = np.hypot(y - 80, x - 80)
+    rgb = np.clip(128 + rng.normal(0, 20, (200, 200, 3)), 0, 255).astype(np.uint8)
+    rgb[::7] = 60
+    y, x = np.mgrid[:200, :200]
+    away = np.hypot(y - 100, x - 100)
     rim = (away > core) & (away < 40)
-    solved = solve_again(rgb, (away <= core).astype(np.float32), rim).alpha
+    inside = away <= core
+    alpha = np.where(inside == keeps, np.float32(1), np.float32(0))
+    solved = solve_again(rgb, alpha, rim, core=inside).alpha
+    solved = solved if keeps else 1 - solved
     rings = [solved[(away >= near) & (away < near + 1)] for near in range(core + 2, 38)]
-    assert max(float(ring.std()) for ring in rings) < 0.06
+    assert max(float(ring.std()) for ring in rings) < 0.03
     middle = [float(np.median(ring)) for ring in rings]
     assert middle == sorted(middle, reverse=True)
-    assert middle[0] > 0.6
-    assert middle[-1] < 0.15
+    assert middle[0] > 0.95
+    assert middle[-1] < 0.05
+
+
+def test_the_rim_of_a_brush_finds_an_edge_that_there_is(hair: Scene) -> None:
+    """What a stroke in the background takes away ends where the subject begins."""
+    fringe = np.maximum(hair.alpha, _stroke((290, 110), (300, 190), width=60).astype(np.float32))
+    far = cv2.distanceTransform((hair.alpha < 0.02).astype(np.uint8), cv2.DIST_L2, 5)
+    stroke = _stroke((290, 110), (300, 190), width=60)
+    core = stroke & (far > 6)
+    rim = stroke & ~core
+    fringe[core] = 0
+    solved = solve_again(hair.rgb, fringe, rim, core=core).alpha
+    assert _error(solved, hair, rim) < 0.5 * _error(fringe, hair, rim)
+
+
+def test_marks_away_from_the_core_are_no_rim(hair: Scene) -> None:
+    mark = _stroke((290, 110), (300, 190), width=20)
+    core = _stroke((60, 60), (80, 80), width=10)
+    alone = solve_again(hair.rgb, hair.alpha, mark).alpha
+    assert np.array_equal(solve_again(hair.rgb, hair.alpha, mark, core=core).alpha, alone)

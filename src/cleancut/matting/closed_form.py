@@ -27,8 +27,6 @@ if TYPE_CHECKING:
 
     Mask = NDArray[np.bool_]
 
-#: Pull of alpha towards a constant in flat windows, unless more is asked for.
-EPSILON = 1e-7
 #: What is solved in one go; a larger band is solved in a shrunk picture and carried up.
 _MOST_UNKNOWNS = 500_000
 _MOST_PIXELS = 6_000_000
@@ -67,7 +65,7 @@ def solve(
     guess: Alpha | None = None,
     weight: Alpha | None = None,
     known: Alpha | None = None,
-    epsilon: float = EPSILON,
+    epsilon: float = 1e-7,
     tolerance: float = 3e-3,
     max_iterations: int = 200,
     stretch: float = 0.02,

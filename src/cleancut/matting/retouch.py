@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
-from cleancut.arrays import check_alpha, check_rgb, full_scale
+from cleancut.arrays import check_alpha, check_rgb
 from cleancut.matting import closed_form
+from cleancut.matting.brush import rim_of, soft_rim
 from cleancut.matting.refine import Refined
 from cleancut.matting.sampling import sample
 from cleancut.matting.trimap import SURE, UNKNOWN
@@ -31,18 +32,16 @@ _WINDOW_PX = 2
 _MOST_MARKS = 64
 #: Pull to what the colours alone say, where that can be trusted.
 _PULL = np.float32(0.01)
-#: Colours under a mark that vary by less (standard deviation; full scale is 1) show no edge: this
-#: ``epsilon`` holds alpha even there, or it would follow the noise.
-_ONE_COLOUR, _EVEN = 0.06, 2e-4
 _GAVE_UP = "retouch_gave_up: a marked place could not be solved again and stays as it was"
 
 
-def solve_again(rgb: Rgb, alpha: Alpha, again: Mask) -> Refined:
+def solve_again(rgb: Rgb, alpha: Alpha, again: Mask, *, core: Mask | None = None) -> Refined:
     """``alpha`` (H, W) with what ``again`` (H, W) marks solved from the colours of ``rgb``.
 
     What lies around a mark holds as it is, also where it is soft. All else is the same to the bit,
     and no pixel more than ``REACH_PX`` from a mark matters. Where the surroundings all have one
-    alpha, the mark gets that. A mark that cannot be solved is told in the notes. Raises
+    alpha, the mark gets that. Marks beside ``core`` (H, W), where ``alpha`` is a stroke's word, are
+    its soft rim (``matting.brush``). A mark that cannot be solved is told in the notes. Raises
     ``BadArray``.
     """
     check_rgb(rgb)
@@ -55,15 +54,17 @@ def solve_again(rgb: Rgb, alpha: Alpha, again: Mask) -> Refined:
             notes = (_GAVE_UP,)
         else:
             result[part][wanted] = solved[wanted]
+    if core is not None and core.any() and (rim := rim_of(again, core)).any():
+        part = _around(_span(rim), rim)
+        result[part] = soft_rim(rgb[part], alpha[part], result[part], rim[part], core[part])
     return Refined(result, notes)
 
 
 def _places(again: Mask) -> Iterator[tuple[Part, Mask]]:
     """Windows around marks that do not touch each other, and what is marked in each."""
-    seen = np.flatnonzero(again.any(axis=1)), np.flatnonzero(again.any(axis=0))
-    if seen[0].size == 0:
+    if not again.any():
         return
-    whole = _around([(int(line[0]), int(line[-1]) + 1) for line in seen], again)
+    whole = _around(_span(again), again)
     marked = again[whole]
     near = cv2.dilate(marked.view(np.uint8), _square(_WINDOW_PX))
     count, labels, boxes, _ = cv2.connectedComponentsWithStats(near, connectivity=8)
@@ -78,6 +79,12 @@ def _places(again: Mask) -> Iterator[tuple[Part, Mask]]:
             for one, most in zip(inner, whole, strict=True)
         )
         yield (part[0], part[1]), marked[inner] & (labels[inner] == label)
+
+
+def _span(mark: Mask) -> list[tuple[int, int]]:
+    """The rows and the columns that hold all of ``mark``."""
+    seen = (np.flatnonzero(mark.any(axis=axis)) for axis in (1, 0))
+    return [(int(line[0]), int(line[-1]) + 1) for line in seen]
 
 
 def _around(spans: list[tuple[int, int]], plane: Mask) -> Part:
@@ -110,8 +117,6 @@ def _solved(rgb: Rgb, alpha: Alpha, wanted: Mask, unknown: Mask) -> Alpha | None
         reach = cv2.dilate(wanted.view(np.uint8), _square(REACH_PX)) > 0
         seen = sample(rgb, np.where(reach & ~unknown, alpha, UNKNOWN), wanted)
     guess, weight = (None, None) if seen is None else (seen[0], seen[1] * _PULL)
-    spread = float(rgb[wanted].std(axis=0, dtype=np.float64).max()) / full_scale(rgb)
-    epsilon = _EVEN if spread < _ONE_COLOUR else closed_form.EPSILON
     trimap = np.where(wanted, np.float32(UNKNOWN), np.float32(1))
-    found = closed_form.solve(rgb, trimap, guess=guess, weight=weight, known=alpha, epsilon=epsilon)
+    found = closed_form.solve(rgb, trimap, guess=guess, weight=weight, known=alpha)
     return found.alpha if found.converged else None
