@@ -266,6 +266,8 @@ def watched(browser: Browser, url: str, *, folder: Path, **context: Any) -> Iter
         left = [told for told in desk.complaints if not any(part in told for part in desk.expected)]
         assert not left, left
     finally:
+        for opened in window.pages:
+            opened.unroute_all(behavior="ignoreErrors")  # what is under way has no page any more
         window.close()
 
 
