@@ -14,13 +14,13 @@ import cv2
 from numpy.typing import NDArray
 
 from cleancut.errors import ImageTooLarge, UnreadableImage
+from cleancut.imaging.exif import RATIONAL, SHORT, fields, is_exif, orientation_in
 
 #: A profile larger than this is not kept: real ones are 0.5 kB to 3 MB.
 MAX_ICC_BYTES = 8 << 20
 #: EXIF in JPEG ends at 64 kB; PNG, WebP and AVIF set no limit, so we do.
 MAX_EXIF_BYTES = 4 << 20
 
-_ORIENTATION = 0x0112
 _RESOLUTIONS = (0x011A, 0x011B)
 _RESOLUTION_UNIT = 0x0128
 _INCH = 2
@@ -87,23 +87,18 @@ def upright_exif(exif: bytes | None) -> tuple[bytes | None, int]:
     if not exif:
         return None, 1
     block = exif.removeprefix(b"Exif\0\0")
-    if len(block) > MAX_EXIF_BYTES or block[:4] not in (b"II*\0", b"MM\0*"):
+    if len(block) > MAX_EXIF_BYTES or not is_exif(block):
         return None, 1
-    order = "<" if block[:2] == b"II" else ">"
     try:
-        (directory,) = struct.unpack_from(order + "I", block, 4)
-        (entries,) = struct.unpack_from(order + "H", block, directory)
-        for entry in range(entries):
-            at = directory + 2 + 12 * entry
-            tag, kind, count = struct.unpack_from(order + "HHI", block, at)
-            if tag == _ORIENTATION and kind == 3 and count == 1:
-                (value,) = struct.unpack_from(order + "H", block, at + 8)
-                patched = bytearray(block)
-                struct.pack_into(order + "H", patched, at + 8, 1)
-                return bytes(patched), value if 1 <= value <= 8 else 1
+        found = orientation_in(block)
+        if found is None:
+            return block, 1
+        value, field = found
+        patched = bytearray(block)
+        struct.pack_into(field.order + "H", patched, field.at, 1)
     except struct.error:
         return None, 1
-    return block, 1
+    return bytes(patched), value if 1 <= value <= 8 else 1
 
 
 def exif_at(exif: bytes | None, dpi: float) -> bytes | None:
@@ -111,23 +106,18 @@ def exif_at(exif: bytes | None, dpi: float) -> bytes | None:
 
     What cannot be parsed stays as it is.
     """
-    if exif is None or exif[:4] not in (b"II*\0", b"MM\0*"):
+    if exif is None or not is_exif(exif):
         return exif
-    order = "<" if exif[:2] == b"II" else ">"
     patched = bytearray(exif)
     try:
-        (directory,) = struct.unpack_from(order + "I", exif, 4)
-        (entries,) = struct.unpack_from(order + "H", exif, directory)
-        for entry in range(entries):
-            at = directory + 2 + 12 * entry
-            tag, kind, count = struct.unpack_from(order + "HHI", exif, at)
-            if tag in _RESOLUTIONS and kind == 5 and count == 1:
-                (place,) = struct.unpack_from(order + "I", exif, at + 8)
+        for field in fields(exif):
+            if field.tag in _RESOLUTIONS and field.kind == RATIONAL and field.count == 1:
+                (place,) = struct.unpack_from(field.order + "I", exif, field.at)
                 if place < 8:  # the header is there
                     return exif
-                struct.pack_into(order + "II", patched, place, round(dpi * 100), 100)
-            elif tag == _RESOLUTION_UNIT and kind == 3 and count == 1:
-                struct.pack_into(order + "H", patched, at + 8, _INCH)
+                struct.pack_into(field.order + "II", patched, place, round(dpi * 100), 100)
+            elif field.tag == _RESOLUTION_UNIT and field.kind == SHORT and field.count == 1:
+                struct.pack_into(field.order + "H", patched, field.at, _INCH)
     except struct.error:
         return exif
     return bytes(patched)

@@ -11,6 +11,7 @@ import struct
 from pathlib import Path
 from typing import IO
 
+from cleancut.imaging.exif import is_exif, orientation_in
 from cleancut.imaging.sniff import webp_size
 
 _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
@@ -18,7 +19,6 @@ _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _MAX_STEPS = 2000
 #: The orientation stands near the start of EXIF.
 _MAX_EXIF = 64 * 1024
-_ORIENTATION = 0x0112
 _TURNED = (5, 6, 7, 8)
 
 Size = tuple[int, int]
@@ -118,18 +118,10 @@ def _webp(file: IO[bytes]) -> tuple[Size | None, bytes]:
 
 def _orientation(exif: bytes) -> int:
     """Tag 0x0112 of an EXIF block (EXIF 2.32), 1 where there is none."""
-    if exif[:4] not in (b"II*\0", b"MM\0*"):
+    if not is_exif(exif):
         return 1
-    order = "<" if exif[:2] == b"II" else ">"
     try:
-        (directory,) = struct.unpack_from(order + "I", exif, 4)
-        (entries,) = struct.unpack_from(order + "H", exif, directory)
-        for entry in range(entries):
-            at = directory + 2 + 12 * entry
-            tag, kind, count = struct.unpack_from(order + "HHI", exif, at)
-            if tag == _ORIENTATION and kind == 3 and count == 1:
-                (value,) = struct.unpack_from(order + "H", exif, at + 8)
-                return int(value)
+        found = orientation_in(exif)
     except struct.error:
-        pass
-    return 1
+        return 1
+    return found[0] if found else 1
