@@ -1,0 +1,3 @@
+"""Videos: steady mattes frame by frame, from anything FFmpeg reads into files with real alpha."""
+
+from __future__ import annotations
