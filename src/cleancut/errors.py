@@ -5,6 +5,8 @@
     CleancutError
     ├── InputError                  kind "input": what was handed in cannot be used
     │   ├── UnreadableImage         unreadable-image
+    │   ├── UnreadableVideo         unreadable-video
+    │   ├── NoVideoStream           no-video-stream
     │   ├── UnsupportedFormat       unsupported-format
     │   ├── ImageTooLarge           image-too-large
     │   ├── BadOption               bad-option
@@ -93,6 +95,18 @@ class UnreadableImage(InputError):
     """The bytes are not a picture, or the picture is broken."""
 
     code = "unreadable-image"
+
+
+class UnreadableVideo(InputError):
+    """The file is not a video, or it is broken so that no frame of it can be decoded."""
+
+    code = "unreadable-video"
+
+
+class NoVideoStream(InputError):
+    """The file is sound only, or the only picture in it is a cover."""
+
+    code = "no-video-stream"
 
 
 class UnsupportedFormat(InputError):

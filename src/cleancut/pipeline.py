@@ -69,7 +69,7 @@ def cutout(
     """
     subject = find_subject(picture, panel, options, marks=marks, mark=mark)
     notes = [*picture.notes, *subject.notes]
-    own = _edged(picture.rgb, subject.alpha, options, marks)
+    own = edged(picture.rgb, subject.alpha, options, marks)
     mark("edges")
     foreground, tidy = _colours(picture, subject, own, options)
     alpha = own if picture.alpha is None else own * picture.alpha
@@ -172,7 +172,7 @@ def _colours(picture: Picture, subject: Subject, own: Alpha, options: Options) -
     return estimate_foreground(picture.rgb, own, clear=clear), clear
 
 
-def _edged(rgb: Rgb, alpha: Alpha, options: Options, marks: Marks | None) -> Alpha:
+def edged(rgb: Rgb, alpha: Alpha, options: Options, marks: Marks | None = None) -> Alpha:
     """The matte with its edge as asked for; the very same array where nothing was."""
     if not options.changes_edges:
         return alpha

@@ -28,6 +28,9 @@ class Job:
     ``options`` is ``Options.to_json()`` of all options of this picture, "" for the worker's own.
     ``guidance`` are fields of ``Guidance``: points and boxes as text, pictures as local paths, read
     by the worker. ``durable`` results are synced to the disk, others are only written whole.
+
+    ``video`` is ``VideoOrder.to_json()`` where the job is a video, or a part of one, "" for a
+    picture. Its source and target are the job's own; those of ``target`` for a part are the part's.
     """
 
     id: str
@@ -41,6 +44,7 @@ class Job:
     options: str = ""
     guidance: Mapping[str, str] = field(default_factory=dict, hash=False)
     durable: bool = True
+    video: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values."""
@@ -95,7 +99,22 @@ class Notice:
     text: str
 
 
-Event: TypeAlias = Started | Finished | Notice
+@dataclass(frozen=True, slots=True)
+class Progressed:
+    """A worker is so far with this video.
+
+    ``share`` is what is done of it, 0 to 1; ``left_s`` the seconds that are left, None if that
+    cannot be said yet. ``words`` are what the worker said, both included; behind them are the
+    frames that are done and the frames a second.
+    """
+
+    job: Job
+    share: float
+    left_s: float | None = None
+    words: tuple[str, ...] = ()
+
+
+Event: TypeAlias = Started | Finished | Notice | Progressed
 
 
 class Runner(Protocol):

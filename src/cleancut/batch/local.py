@@ -191,7 +191,7 @@ class LocalRunner:
             shift.false_starts = 0
             yield from shift.begin()
         else:
-            shift.hear(what)
+            yield from shift.hear(what)
 
     def _died(self, shift: Shift) -> Iterator[Event]:
         """Find out what to do after the child has ended by itself."""

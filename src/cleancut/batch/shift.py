@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from cleancut.batch import storage
-from cleancut.batch.job import Event, Finished, Job, Notice, Outcome, Started
+from cleancut.batch.job import Event, Finished, Job, Notice, Outcome, Progressed, Started
 
 #: A picture that was begun this often and never ended has ended the runs that began it.
 MOST_ATTEMPTS = 5
@@ -116,11 +116,19 @@ class Shift:
             self.limit, self._well = self.limit + 1, 0
         yield Finished(given.job, outcome)
 
-    def hear(self, what: Mapping[str, str]) -> None:
-        """Stop or restart a job's clock: what waits for memory is not late."""
-        for word, since in (("waiting", None), ("going", time.monotonic())):
-            if what.get(word) in self.given:
-                self.given[what[word]].since = since
+    def hear(self, what: Mapping[str, str]) -> Iterator[Event]:
+        """Stop or restart a job's clock: what waits for memory, or gets on, is not late."""
+        for word, id_ in what.items():
+            given = self.given.get(id_)
+            if given is None:
+                continue
+            if word == "waiting":
+                given.since = None
+            elif word == "going":
+                given.since = time.monotonic()
+            elif (progress := _progress(given.job, word)) is not None:
+                given.since = given.since and time.monotonic()
+                yield progress
 
     def begin(self) -> Iterator[Event]:
         """Count from now: the time before was the network's to load."""
@@ -144,3 +152,19 @@ class Shift:
         since = [given.since for given in self.given.values() if given.since is not None]
         left = min(since, default=time.monotonic()) + timeout_s - time.monotonic()
         return min(1.0, max(0.01, left))
+
+
+def _progress(job: Job, word: str) -> Progressed | None:
+    """What "progress 0.351 9.2" says, the share done and the seconds left; None if it is no such.
+
+    More words may follow.
+    """
+    name, *words = word.split()
+    if name != "progress" or not words:
+        return None
+    try:
+        share = min(1.0, max(0.0, float(words[0])))
+        left = float(words[1]) if len(words) > 1 and words[1] != "-" else None
+    except ValueError:
+        return None
+    return Progressed(job, share, left, tuple(words))

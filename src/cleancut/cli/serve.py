@@ -87,6 +87,9 @@ _LIMITS: tuple[_Row, ...] = (
     ("max_job_body", _size, "SIZE", "of all pictures of one job (512MiB)"),
     ("max_job_items", _whole, "N", "pictures of one job (1000)"),
     ("job_storage", _size, "SIZE", "of pictures and results of all jobs (16GiB)"),
+    ("max_video", _size, "SIZE", "of one video as it is sent (2000MiB)"),
+    ("max_video_minutes", float, "N", "of what is cut out of one video (60)"),
+    ("video_jobs", _whole, "N", "videos in work at once (1)"),
     ("webhook_retries", _whole, "N", "tries more of a callback that is not heard (7)"),
     ("timeout_s", _time, "TIME", "for one picture (120s)"),
     ("body_timeout_s", _time, "TIME", "for a request to arrive (60s)"),
@@ -107,9 +110,10 @@ _SWITCHES = {
     "improve": "keep pictures that clients send to /v1.0/improve",
     "fetch": "let clients name pictures by URL",
     "page": "serve the web page, only the APIs",
+    "video": "take videos",
 }
 #: Switches that are on unless told otherwise.
-_ON = frozenset({"fetch", "page"})
+_ON = frozenset({"fetch", "page", "video"})
 _FLAGS = {"log_format": "--log"}
 
 

@@ -140,7 +140,7 @@ def write_atomic(path: str | os.PathLike[str], data: bytes) -> None:
             return
         _replace(target, data, mode)
     except (OSError, ValueError) as error:
-        raise _not_writable(Path(path), error) from error
+        raise not_writable(Path(path), error) from error
 
 
 def _mode(target: Path) -> int | None:
@@ -173,7 +173,8 @@ def _replace(target: Path, data: bytes, mode: int | None) -> None:
         raise
 
 
-def _not_writable(path: Path, error: Exception) -> OutputNotWritable:
+def not_writable(path: Path, error: Exception) -> OutputNotWritable:
+    """The error for a file that could not be written, in the disk's own words."""
     name = f"{path!s:.200}"
     if isinstance(error, IsADirectoryError):
         return OutputNotWritable(f"{name} is a folder", hint="name a file in it")

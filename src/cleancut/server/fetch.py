@@ -82,13 +82,17 @@ class Fetcher:
         self._context = context
         self._context_lock = threading.Lock()
 
-    def get(self, url: str, *, max_bytes: int, folder: Path) -> Fetched:
+    def get(
+        self, url: str, *, max_bytes: int, folder: Path, total_s: float | None = None
+    ) -> Fetched:
         """Fetch ``url`` into a new file in ``folder``, which the caller removes.
+
+        ``total_s`` is the time for all of it, without it that of a picture.
 
         Raises ``AddressRefused``, ``FetchFailed``, ``BodyTooLarge``; ``StorageFailed`` if the file
         cannot be written. Nothing is left behind then.
         """
-        deadline = Deadline(self._total_s)
+        deadline = Deadline(total_s or self._total_s)
         place = self._read(url)
         asked = place.host
         for hop in range(REDIRECTS + 1):

@@ -85,20 +85,28 @@ def value_of(name: str, text: str) -> Any:
     """The value of the option ``name`` that ``text`` means; ``BadOption`` if it means none."""
     knob = _KNOBS[name]
     if isinstance(knob.default, bool):
-        if text.strip().lower() not in _WORDS:
-            raise BadOption(f"{name}: {text[:60]!r} is not a choice", hint="true or false")
-        return _WORDS[text.strip().lower()]
+        return flag_value(name, text)
     if name == "format":
         with suppress(UnsupportedFormat):  # else the choices are named below
             return format_of(text)
     kind = str(knob.type).split(" ")[0]
-    if kind in NUMBERS:
-        if not re.fullmatch(NUMBERS[kind], text):
-            whole = "whole " if kind == "int" else ""
-            like = "12" if kind == "int" else "0.5"
-            raise BadOption(f"{name}: {text[:60]!r} is not a {whole}number", hint=f"like {like}")
-        return int(text) if kind == "int" else float(text)
-    return text
+    return number_value(name, kind, text) if kind in NUMBERS else text
+
+
+def flag_value(name: str, text: str) -> bool:
+    """Yes or no of the option ``name``; ``BadOption`` for another word."""
+    if text.strip().lower() not in _WORDS:
+        raise BadOption(f"{name}: {text[:60]!r} is not a choice", hint="true or false")
+    return _WORDS[text.strip().lower()]
+
+
+def number_value(name: str, kind: str, text: str) -> float:
+    """The number that ``text`` is, of the kind "int" or "float"; ``BadOption`` if it is none."""
+    if not re.fullmatch(NUMBERS[kind], text):
+        whole = "whole " if kind == "int" else ""
+        like = "12" if kind == "int" else "0.5"
+        raise BadOption(f"{name}: {text[:60]!r} is not a {whole}number", hint=f"like {like}")
+    return int(text) if kind == "int" else float(text)
 
 
 def offered(settings: Settings) -> list[str]:

@@ -11,14 +11,17 @@ from pathlib import Path
 
 from cleancut.batch.storage import sync_folder
 from cleancut.errors import StorageFailed
-from cleancut.server.job_store import is_job_id
+from cleancut.server.job_store import NewItem, is_job_id
 
 #: So much stays free on the disk whatever the store may hold.
 _RESERVE_BYTES = 64 << 20
 
 
 class JobFiles:
-    """``<folder>/<job>/<index>.in`` and ``<index>-<token>.out``; ``folder`` is made."""
+    """``<folder>/<job>/<index>.in``, ``<index>.back`` and ``<index>-<token>.out``.
+
+    ``folder`` is made.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -28,6 +31,10 @@ class JobFiles:
     def source(self, job: str, index: int) -> Path:
         """Where the picture of an item lies."""
         return self.folder / job / f"{index}.in"
+
+    def background(self, job: str, index: int) -> Path:
+        """Where the picture lies that stands behind the subject of an item."""
+        return self.folder / job / f"{index}.back"
 
     def result(self, job: str, index: int, token: str) -> Path:
         """Where the cutout lies that the holder of ``token`` made."""
@@ -42,13 +49,17 @@ class JobFiles:
                 "the disk is full", hint="the operator has to make room on the server's disk"
             )
 
-    def take_over(self, job: str, sources: Sequence[Path | None]) -> None:
-        """Make ``sources`` those of ``job``, durably."""
+    def take_over(self, job: str, items: Sequence[NewItem]) -> None:
+        """Make the files of ``items`` those of ``job``, durably."""
         with disk_errors():
             (self.folder / job).mkdir(mode=0o700)
-            for index, source in enumerate(sources):
-                if source is not None:
-                    put(source, self.source(job, index), sync_names=False)
+            for index, item in enumerate(items):
+                for file, place in (
+                    (item.source, self.source(job, index)),
+                    (item.background, self.background(job, index)),
+                ):
+                    if file is not None:
+                        put(file, place, sync_names=False)
             sync_folder(str(self.folder / job))
             sync_folder(str(self.folder))
 

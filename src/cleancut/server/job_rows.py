@@ -14,7 +14,14 @@ from typing import Any
 
 from cleancut.errors import StorageFailed
 from cleancut.server.job_files import failed
-from cleancut.server.job_store import Event, event_id
+from cleancut.server.job_store import (
+    Event,
+    ItemRecord,
+    JobRecord,
+    NewJob,
+    conflict,
+    event_id,
+)
 
 #: Raised when the tables change so that an older version would misread them.
 _SCHEMA = 1
@@ -45,6 +52,12 @@ CREATE TABLE events (
 CREATE INDEX by_due ON events (due);
 CREATE TABLE secrets (id INTEGER PRIMARY KEY, value BLOB NOT NULL)
 """
+
+#: The columns of a ``JobRecord``.
+JOB = (
+    "id, caller, kind, status, options, callback, created, started, finished, expires, "
+    "total, done, failed"
+)
 
 #: Another process that holds the lock is a second server; milliseconds.
 _BUSY_MS = 5000
@@ -129,6 +142,29 @@ def settle(rows: Rows, event: Event, again_s: float | None) -> None:
         else:
             due = time.time() + again_s
             db.execute("UPDATE events SET due = ? WHERE id = ?", (due, event.id))
+
+
+def same(db: sqlite3.Connection, job: NewJob) -> JobRecord | None:
+    """The job that was made by the same request; ``JobConflict`` if it was another."""
+    if job.idempotency is None:
+        return None
+    row = db.execute(
+        f"SELECT request, {JOB} FROM jobs WHERE caller = ? AND idempotency = ?",
+        (job.caller, job.idempotency[0]),
+    ).fetchone()
+    if row is None:
+        return None
+    if row.pop("request") != job.idempotency[1]:
+        raise conflict()
+    return JobRecord(**row)
+
+
+def item_of(row: dict[str, Any]) -> ItemRecord:
+    """The record that a row of items says."""
+    for name in ("facts", "error"):
+        row[name] = json.loads(row[name]) if row[name] is not None else None
+    row["token"] = row["token"] if row["status"] == "done" else ""
+    return ItemRecord(**row)
 
 
 def _opened(path: Path) -> sqlite3.Connection:

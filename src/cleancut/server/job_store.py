@@ -50,16 +50,21 @@ def is_job_id(text: str) -> bool:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewItem:
-    """One picture of a job: a file that the store takes over, or a URL to fetch at its turn."""
+    """One picture or video of a job: a file that the store takes over, or a URL to fetch later.
+
+    ``background`` is a picture to stand behind the subject, which the store takes over too.
+    """
 
     name: str
     source: Path | None = None
     url: str | None = None
+    background: Path | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewJob:
-    """What a caller asks for. ``options`` is the canonical JSON of ``Options``.
+    """What a caller asks for. ``options`` is the canonical JSON of ``Options``; of a job of the
+    kind "video" that of ``video_form.VideoWish``.
 
     ``idempotency`` is a digest of the caller's own key for this request, and one of the request:
     the same pair gives the job that is there, the same key with another request ``JobConflict``.
@@ -130,6 +135,7 @@ class Claim:
     options: str
     name: str
     url: str | None
+    kind: str = "cutout"
 
     @property
     def key(self) -> tuple[str, int]:
@@ -197,12 +203,20 @@ class JobStore(Protocol):
         """Items of a job in their order; empty once they are gone."""
         ...
 
-    def claim(self, *, lease_s: float, limit: int = 1) -> list[Claim]:
-        """Take items whose turn it is, also those whose lease ended."""
+    def claim(self, *, lease_s: float, limit: int = 1, kind: str = "cutout") -> list[Claim]:
+        """Take items of jobs of this kind whose turn it is, also those whose lease ended."""
         ...
 
     def source(self, claim: Claim, folder: Path) -> Path | None:
         """A file with the picture, in ``folder`` if it has to be made; None if there is none."""
+        ...
+
+    def background(self, claim: Claim, folder: Path) -> Path | None:
+        """A file with the picture to stand behind the subject, as ``source`` gives the other."""
+        ...
+
+    def progress(self, claim: Claim, facts: Mapping[str, Any]) -> None:
+        """Keep how far an item is, as its facts until it is finished; nothing if it is not ours."""
         ...
 
     def renew(self, claims: Sequence[Claim], *, lease_s: float) -> list[Claim]:
@@ -284,7 +298,8 @@ def check_room(used: Usage, items: Iterable[NewItem], *, max_bytes: int) -> int:
     count = needed = 0
     for item in items:
         count += 1
-        needed += ROW_BYTES + (item.source.stat().st_size if item.source is not None else 0)
+        files = [path for path in (item.source, item.background) if path is not None]
+        needed += ROW_BYTES + sum(path.stat().st_size for path in files)
     if used.waiting + count > MAX_WAITING:
         raise Busy(
             f"{used.waiting} pictures of jobs are waiting already",

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import MISSING, fields
+from collections.abc import Mapping, Sequence
+from dataclasses import MISSING, Field, fields
 from typing import Any
 
 from cleancut.options import CHOICES, Options
@@ -14,6 +15,8 @@ _RANGES: dict[str, tuple[float, float]] = {
     "max_side_px": (1, 100_000),
     "threshold": (0.01, 0.99),
     "max_output_megapixels": (0.01, 10_000),
+    "look_ahead": (0, 8),
+    "ratio": (0.05, 1),
 }
 _GUIDE_HELP = {
     "keep_points": "keep what lies there: 'x,y;x,y', pixels of the upright picture or percent",
@@ -47,29 +50,35 @@ _YES_NO = ["true", "false", "1", "0", "yes", "no", "on", "off", ""]
 
 def option_rows() -> list[dict[str, Any]]:
     """The options that a client may choose: name, kind, default, choices, section, help."""
-    rows = []
-    for field in fields(Options):
-        if field.name not in CHOSEN:
-            continue
-        row: dict[str, Any] = {
-            "name": field.name,
-            "kind": _kind(field.name, field.default, str(field.type)),
-            "default": None if field.default is MISSING else field.default,
-            "section": field.metadata["section"],
-            "help": _HELP.get(field.name) or public(field.metadata["help"]).replace("%%", "%"),
-        }
-        if field.name in CHOICES:
-            row["choices"] = list(CHOICES[field.name])
-        if field.name in _RANGES:
-            row["minimum"], row["maximum"] = _RANGES[field.name]
-        rows.append(row)
-    return rows
+    return [
+        row_of(field, CHOICES, section=field.metadata["section"])
+        for field in fields(Options)
+        if field.name in CHOSEN
+    ]
 
 
-def _kind(name: str, default: object, annotation: str) -> str:
+def row_of(
+    field: Field[Any], choices: Mapping[str, Sequence[str]], *, section: str
+) -> dict[str, Any]:
+    """One option as ``option_rows`` tells it; ``choices`` are words by the options' names."""
+    row: dict[str, Any] = {
+        "name": field.name,
+        "kind": _kind(field.name in choices, field.default, str(field.type)),
+        "default": None if field.default is MISSING else field.default,
+        "section": section,
+        "help": _HELP.get(field.name) or public(field.metadata["help"]).replace("%%", "%"),
+    }
+    if field.name in choices:
+        row["choices"] = list(choices[field.name])
+    if field.name in _RANGES:
+        row["minimum"], row["maximum"] = _RANGES[field.name]
+    return row
+
+
+def _kind(chosen: bool, default: object, annotation: str) -> str:
     if isinstance(default, bool):
         return "boolean"
-    if name in CHOICES:
+    if chosen:
         return "choice"
     plain = annotation.split(" ")[0]
     return {"int": "integer", "float": "number"}.get(plain, "text")
@@ -266,13 +275,18 @@ ABOUT_SCHEMA: dict[str, Any] = {
         "version": {"type": "string"},
         "limits": {
             "type": "object",
-            "required": ["bytes", "megapixels", "queue", "job_items", "job_bytes"],
+            "required": [
+                *("bytes", "megapixels", "queue", "job_items", "job_bytes"),
+                *("video_bytes", "video_minutes"),
+            ],
             "properties": {
                 "bytes": {"type": "integer", "description": "one picture as it is sent"},
                 "megapixels": {"type": "number", "description": "its pixels, in millions"},
                 "queue": {"type": "integer", "description": "pictures that may wait"},
                 "job_items": {"type": "integer", "description": "pictures of one job"},
                 "job_bytes": {"type": "integer", "description": "all of them as they are sent"},
+                "video_bytes": {"type": "integer", "description": "one video as it is sent"},
+                "video_minutes": {"type": "number", "description": "what is cut out of one video"},
             },
         },
         "reads": {

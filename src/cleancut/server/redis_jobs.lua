@@ -6,7 +6,8 @@
 --   <p>items:<id>      hash: <n> -> JSON of name and url
 --   <p>state:<id>      hash: <n>:s status, <n>:t token, <n>:a attempts, <n>:d JSON of what came of it
 --   <p>in:<id>:<n>     bytes of a picture;  <p>out:<id>:<n>:<token> bytes of a result
---   <p>waiting         sorted by turn, <p>leases by the end of the lease: "<id>:<n>"
+--   <p>back:<id>:<n>   bytes of the picture that stands behind the subject
+--   <p>waiting         sorted by turn (<p>waiting:video those of videos), <p>leases by the end of the lease: "<id>:<n>"
 --   <p>expiry          sorted by time: <id>;  <p>events by when they are due: <event>
 --   <p>event:<event>   hash: what Event holds;  <p>caller:<caller> sorted by time: <id>
 --   <p>same:<caller>:<digest>  "<digest of the request> <id>";  <p>bytes: the sum of all jobs
@@ -24,6 +25,12 @@ local function at_work(id)
   return status == 'queued' or status == 'running'
 end
 
+local function line_of(kind)
+  return kind == 'video' and p .. 'waiting:video' or p .. 'waiting'
+end
+
+local function line(id) return line_of(redis.call('HGET', job_key(id), 'kind')) end
+
 local function account(id, change)
   redis.call('HINCRBY', job_key(id), 'bytes', change)
   redis.call('INCRBY', p .. 'bytes', change)
@@ -38,9 +45,9 @@ local function remove_bytes(id)
   local total = tonumber(redis.call('HGET', job_key(id), 'total'))
   for n = 0, total - 1 do
     local token = redis.call('HGET', p .. 'state:' .. id, n .. ':t')
-    redis.call('UNLINK', p .. 'in:' .. id .. ':' .. n)
+    redis.call('UNLINK', p .. 'in:' .. id .. ':' .. n, p .. 'back:' .. id .. ':' .. n)
     if token then redis.call('UNLINK', p .. 'out:' .. id .. ':' .. n .. ':' .. token) end
-    redis.call('ZREM', p .. 'waiting', id .. ':' .. n)
+    redis.call('ZREM', line(id), id .. ':' .. n)
     redis.call('ZREM', p .. 'leases', id .. ':' .. n)
   end
 end
@@ -77,7 +84,7 @@ function ops.add(id, caller, same, request, needed, keep, turn, most_waiting, mo
     end
   end
   local key, total = job_key(id), #items
-  local waiting = redis.call('ZCARD', p .. 'waiting')
+  local waiting = redis.call('ZCARD', p .. 'waiting') + redis.call('ZCARD', p .. 'waiting:video')
   if waiting + total > tonumber(most_waiting) then
     return {'busy', tostring(waiting)}
   end
@@ -91,8 +98,9 @@ function ops.add(id, caller, same, request, needed, keep, turn, most_waiting, mo
   for n = 0, total - 1 do
     redis.call('HSET', p .. 'items:' .. id, n, items[n + 1])
     redis.call('HSET', p .. 'state:' .. id, n .. ':s', 'queued', n .. ':a', 0)
-    redis.call('ZADD', p .. 'waiting', now + n * tonumber(turn), id .. ':' .. n)
+    redis.call('ZADD', line(id), now + n * tonumber(turn), id .. ':' .. n)
     redis.call('PERSIST', p .. 'in:' .. id .. ':' .. n)
+    redis.call('PERSIST', p .. 'back:' .. id .. ':' .. n)
   end
   redis.call('ZADD', p .. 'caller:' .. caller, now, id)
   if same ~= '' then redis.call('SET', p .. 'same:' .. caller .. ':' .. same, request .. ' ' .. id) end
@@ -100,20 +108,21 @@ function ops.add(id, caller, same, request, needed, keep, turn, most_waiting, mo
   return {'new', id}
 end
 
-function ops.claim(lease, limit, turn, token)
+function ops.claim(lease, limit, turn, token, kind)
   local late = redis.call('ZRANGEBYSCORE', p .. 'leases', '-inf', now, 'LIMIT', 0, 100)
   for _, member in ipairs(late) do
     local id, n = string.match(member, '([^:]+):(%d+)')
     redis.call('ZREM', p .. 'leases', member)
     if at_work(id) then
       redis.call('HSET', p .. 'state:' .. id, n .. ':s', 'queued')
+      redis.call('HDEL', p .. 'state:' .. id, n .. ':d')
       local created = tonumber(redis.call('HGET', job_key(id), 'created'))
-      redis.call('ZADD', p .. 'waiting', created + n * tonumber(turn), member)
+      redis.call('ZADD', line(id), created + n * tonumber(turn), member)
     end
   end
   local found = {}
   while #found < tonumber(limit) do
-    local popped = redis.call('ZPOPMIN', p .. 'waiting')
+    local popped = redis.call('ZPOPMIN', line_of(kind))
     if #popped == 0 then break end
     local id, n = string.match(popped[1], '([^:]+):(%d+)')
     if at_work(id) then
@@ -153,13 +162,20 @@ function ops.renew(lease, ...)
   return lost
 end
 
+function ops.progress(id, n, token, done)
+  if not ours(id, n, token) then return 0 end
+  redis.call('HSET', p .. 'state:' .. id, n .. ':d', done)
+  return 1
+end
+
 function ops.release(id, n, token, turn)
   if not ours(id, n, token) then return 0 end
   redis.call('HSET', p .. 'state:' .. id, n .. ':s', 'queued')
+  redis.call('HDEL', p .. 'state:' .. id, n .. ':d')
   redis.call('HINCRBY', p .. 'state:' .. id, n .. ':a', -1)
   redis.call('ZREM', p .. 'leases', id .. ':' .. n)
   local created = tonumber(redis.call('HGET', job_key(id), 'created'))
-  redis.call('ZADD', p .. 'waiting', created + n * tonumber(turn), id .. ':' .. n)
+  redis.call('ZADD', line(id), created + n * tonumber(turn), id .. ':' .. n)
   return 1
 end
 
@@ -170,8 +186,9 @@ function ops.finish(id, n, token, status, done, keep)
   redis.call('HSET', p .. 'state:' .. id, n .. ':s', status, n .. ':d', done)
   redis.call('ZREM', p .. 'leases', id .. ':' .. n)
   redis.call('PERSIST', out)
-  account(id, redis.call('STRLEN', out) - redis.call('STRLEN', picture))
-  redis.call('UNLINK', picture)
+  local back = p .. 'back:' .. id .. ':' .. n
+  account(id, redis.call('STRLEN', out) - redis.call('STRLEN', picture) - redis.call('STRLEN', back))
+  redis.call('UNLINK', picture, back)
   redis.call('HINCRBY', job_key(id), status, 1)
   local job = redis.call('HMGET', job_key(id), 'total', 'done', 'failed')
   if tonumber(job[2]) + tonumber(job[3]) >= tonumber(job[1]) then

@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from io import BufferedReader, RawIOBase
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 from cleancut.cache.redis import connected
-from cleancut.errors import Busy, ImageTooLarge, StorageFailed
+from cleancut.errors import BodyTooLarge, Busy, ImageTooLarge, StorageFailed
 from cleancut.extras import extra
 from cleancut.server.job_store import (
     MAX_WAITING,
@@ -69,14 +69,20 @@ class RedisJobs:
         needed = check_room(self.usage(), job.items, max_bytes=self._max_bytes)
         fields = {"kind": job.kind, "options": job.options, "callback": job.callback or ""}
         rows = [json.dumps({"name": item.name, "url": item.url}) for item in job.items]
-        names = [_name("in", key, n) for n, item in enumerate(job.items) if item.source is not None]
+        files = {
+            _name(place, key, n): file
+            for n, item in enumerate(job.items)
+            for place, file in (("in", item.source), ("back", item.background))
+            if file is not None
+        }
+        names = list(files)
+        for file in files.values():
+            if file.stat().st_size >= _MAX_VALUE:
+                raise BodyTooLarge("Redis, which keeps the jobs here, takes no file of 512 MiB")
         with self._asking():
             try:
-                for n, item in enumerate(job.items):
-                    if item.source is not None:
-                        self._client.set(
-                            _name("in", key, n), item.source.read_bytes(), ex=_ORPHAN_S
-                        )
+                for name, file in files.items():
+                    self._client.set(name, file.read_bytes(), ex=_ORPHAN_S)
                 word, other = self._do(
                     "add",
                     *(key, job.caller, same, request, needed, UNFINISHED_KEEPS * self._keep_s),
@@ -135,10 +141,10 @@ class RedisJobs:
             if row is not None
         ]
 
-    def claim(self, *, lease_s: float, limit: int = 1) -> list[Claim]:
+    def claim(self, *, lease_s: float, limit: int = 1, kind: str = "cutout") -> list[Claim]:
         """See ``JobStore``."""
         with self._asking():
-            found = self._do("claim", lease_s, limit, TURN_S, f"{secrets.token_hex(8)}-")
+            found = self._do("claim", lease_s, limit, TURN_S, f"{secrets.token_hex(8)}-", kind)
         return [
             Claim(
                 job=job.decode(),
@@ -147,6 +153,7 @@ class RedisJobs:
                 attempts=int(attempts),
                 caller=caller.decode(),
                 options=options.decode(),
+                kind=kind,
                 **json.loads(row),
             )
             for job, n, token, attempts, caller, options, row in found
@@ -154,13 +161,25 @@ class RedisJobs:
 
     def source(self, claim: Claim, folder: Path) -> Path | None:
         """See ``JobStore``."""
+        return self._file("in", claim, folder)
+
+    def background(self, claim: Claim, folder: Path) -> Path | None:
+        """See ``JobStore``."""
+        return self._file("back", claim, folder)
+
+    def _file(self, place: str, claim: Claim, folder: Path) -> Path | None:
         with self._asking():
-            data = self._client.get(_name("in", *claim.key))
+            data = self._client.get(_name(place, *claim.key))
             if data is None:
                 return None
             path = folder / secrets.token_hex(16)
             path.write_bytes(data)
             return path
+
+    def progress(self, claim: Claim, facts: Mapping[str, Any]) -> None:
+        """See ``JobStore``."""
+        with self._asking():
+            self._do("progress", *claim.key, claim.token, json.dumps({"facts": dict(facts)}))
 
     def renew(self, claims: Sequence[Claim], *, lease_s: float) -> list[Claim]:
         """See ``JobStore``."""
@@ -227,11 +246,11 @@ class RedisJobs:
         """See ``JobStore``."""
         with self._asking():
             pipe = self._client.pipeline()
-            pipe.zcard(PREFIX + "waiting")
-            pipe.zcard(PREFIX + "leases")
+            for name in ("waiting", "waiting:video", "leases"):
+                pipe.zcard(PREFIX + name)
             pipe.get(PREFIX + "bytes")
-            waiting, running, used = pipe.execute()
-        return Usage(int(waiting) + int(running), int(used or 0))
+            *open_, used = pipe.execute()
+        return Usage(sum(map(int, open_)), int(used or 0))
 
     def claim_events(
         self, *, lease_s: float, limit: int = 1, without: Collection[str] = ()
@@ -334,7 +353,8 @@ def _job(raw: dict[bytes, bytes]) -> JobRecord | None:
 
 def _item(job: str, n: int, row: bytes, state: Sequence[bytes | None]) -> ItemRecord:
     status, token, done = (part.decode() if part else "" for part in state)
-    kept: dict[str, Any] = json.loads(done) if done and status in ("done", "failed") else {}
+    told = done and status in ("running", "done", "failed")
+    kept: dict[str, Any] = json.loads(done) if done and told else {}
     return ItemRecord(
         job=job,
         index=n,

@@ -36,7 +36,9 @@ class Settings:
     links and webhooks; without one, one is made in ``data``. ``public_url`` is what links begin
     with. ``improve`` keeps pictures that clients send for review. ``fetch`` lets clients name URLs,
     ``fetch_from`` are hosts or networks that may be asked although they are private. ``page``
-    serves the web page beside the APIs.
+    serves the web page beside the APIs. ``video`` takes videos as jobs where the extra ``video`` is
+    installed: ``max_video`` limits one as it is sent, ``max_video_minutes`` what is cut out of it,
+    and ``video_jobs`` are in work at once, each in a process of its own.
     """
 
     host: str = "127.0.0.1"
@@ -73,16 +75,27 @@ class Settings:
     fetch_from: tuple[str, ...] = ()
     log_format: str = "json"
     page: bool = True
+    video: bool = True
+    max_video: int = 2000 * MIB
+    max_video_minutes: float = 60.0
+    video_jobs: int = 1
 
     def __post_init__(self) -> None:
         for name in ("queue", "max_body", "max_job_body", "max_job_items", "job_storage"):
             if getattr(self, name) < 1:
                 raise BadOption(f"{_flag(name)}: {getattr(self, name)} is not enough")
-        for name in ("workers", "threads", "memory_limit"):
+        for name in ("workers", "threads", "memory_limit", "max_video", "video_jobs"):
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise BadOption(f"{_flag(name)}: {value} is not enough")
-        for name in ("timeout_s", "body_timeout_s", "header_timeout_s", "keep_s", "max_megapixels"):
+        for name in (
+            "timeout_s",
+            "body_timeout_s",
+            "header_timeout_s",
+            "keep_s",
+            "max_megapixels",
+            "max_video_minutes",
+        ):
             if not getattr(self, name) > 0:
                 raise BadOption(f"{_flag(name)}: {getattr(self, name):g} is not enough")
         if not 0 <= self.port <= 65535:

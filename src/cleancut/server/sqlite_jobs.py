@@ -11,13 +11,13 @@ import json
 import secrets
 import sqlite3
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from cleancut.server.job_files import JobFiles, disk_errors, failed, put
-from cleancut.server.job_rows import Rows, due_events, settle, tell
+from cleancut.server.job_rows import JOB, Rows, due_events, item_of, same, settle, tell
 from cleancut.server.job_store import (
     ROW_BYTES,
     TURN_S,
@@ -30,14 +30,13 @@ from cleancut.server.job_store import (
     NewJob,
     Usage,
     check_room,
-    conflict,
     ended,
     new_job_id,
 )
 
-_JOB = (
-    "id, caller, kind, status, options, callback, created, started, finished, expires, "
-    "total, done, failed"
+#: Items that nobody has, of jobs of one kind.
+_WAITING = (
+    "FROM items JOIN jobs ON jobs.id = items.job WHERE items.status = 'queued' AND jobs.kind = ?"
 )
 _ITEM = 'job, n AS "index", name, status, facts, error, format, size, token'
 
@@ -57,15 +56,15 @@ class SqliteJobs:
     def add(self, job: NewJob) -> tuple[JobRecord, bool]:
         """See ``JobStore``."""
         with self._rows.using() as db:
-            if (known := _same(db, job)) is not None:
+            if (known := same(db, job)) is not None:
                 return known, False
             needed = check_room(self.usage(), job.items, max_bytes=self._max_bytes)
         self._files.check_disk()
         key = new_job_id()
         try:
-            self._files.take_over(key, [item.source for item in job.items])
+            self._files.take_over(key, job.items)
             with self._rows.writing(durable=True) as db:
-                known = _same(db, job)
+                known = same(db, job)
                 made = known or self._insert(db, job, key, needed)
         except BaseException:
             self._files.remove(key)
@@ -77,14 +76,14 @@ class SqliteJobs:
     def job(self, job: str) -> JobRecord | None:
         """See ``JobStore``."""
         with self._rows.using() as db:
-            row = db.execute(f"SELECT {_JOB} FROM jobs WHERE id = ?", (job,)).fetchone()
+            row = db.execute(f"SELECT {JOB} FROM jobs WHERE id = ?", (job,)).fetchone()
         return JobRecord(**row) if row is not None else None
 
     def jobs(self, caller: str, *, limit: int, offset: int = 0) -> list[JobRecord]:
         """See ``JobStore``."""
         with self._rows.using() as db:
             rows = db.execute(
-                f"SELECT {_JOB} FROM jobs WHERE caller = ? ORDER BY created DESC, id "
+                f"SELECT {JOB} FROM jobs WHERE caller = ? ORDER BY created DESC, id "
                 "LIMIT ? OFFSET ?",
                 (caller, limit, offset),
             ).fetchall()
@@ -97,26 +96,27 @@ class SqliteJobs:
                 f"SELECT {_ITEM} FROM items WHERE job = ? AND n >= ? ORDER BY n LIMIT ?",
                 (job, offset, limit),
             ).fetchall()
-        return [_item(row) for row in rows]
+        return [item_of(row) for row in rows]
 
-    def claim(self, *, lease_s: float, limit: int = 1) -> list[Claim]:
+    def claim(self, *, lease_s: float, limit: int = 1, kind: str = "cutout") -> list[Claim]:
         """See ``JobStore``."""
         now = time.time()
         with self._rows.using() as db:
             waits = db.execute(
-                "SELECT EXISTS (SELECT 1 FROM items WHERE status = 'queued') "
-                "OR EXISTS (SELECT 1 FROM items WHERE status = 'running' AND lease < ?) AS found",
-                (now,),
+                f"SELECT EXISTS (SELECT 1 {_WAITING}) OR EXISTS "
+                "(SELECT 1 FROM items WHERE status = 'running' AND lease < ?) AS found",
+                (kind, now),
             ).fetchone()
         if not waits["found"]:
             return []  # asking often must not write
         with self._rows.writing() as db:
             db.execute(
-                "UPDATE items SET status = 'queued' WHERE status = 'running' AND lease < ?", (now,)
+                "UPDATE items SET status = 'queued', facts = NULL WHERE status = 'running' "
+                "AND lease < ?",
+                (now,),
             )
             chosen = db.execute(
-                "SELECT job, n FROM items WHERE status = 'queued' ORDER BY turn, n LIMIT ?",
-                (limit,),
+                f"SELECT job, n {_WAITING} ORDER BY turn, n LIMIT ?", (kind, limit)
             ).fetchall()
             for row in chosen:
                 db.execute(
@@ -132,7 +132,7 @@ class SqliteJobs:
             found = [
                 db.execute(
                     'SELECT job, n AS "index", token, attempts, caller, options, items.name AS '
-                    "name, url FROM items JOIN jobs ON jobs.id = job WHERE job = ? AND n = ?",
+                    "name, url, kind FROM items JOIN jobs ON jobs.id = job WHERE job = ? AND n = ?",
                     (row["job"], row["n"]),
                 ).fetchone()
                 for row in chosen
@@ -143,6 +143,20 @@ class SqliteJobs:
         """See ``JobStore``."""
         path = self._files.source(*claim.key)
         return path if path.is_file() else None
+
+    def background(self, claim: Claim, folder: Path) -> Path | None:  # noqa: ARG002 - it is a file
+        """See ``JobStore``."""
+        path = self._files.background(*claim.key)
+        return path if path.is_file() else None
+
+    def progress(self, claim: Claim, facts: Mapping[str, Any]) -> None:
+        """See ``JobStore``."""
+        with self._rows.writing() as db:
+            db.execute(
+                "UPDATE items SET facts = ? WHERE job = ? AND n = ? AND token = ? "
+                "AND status = 'running'",
+                (json.dumps(dict(facts)), *claim.key, claim.token),
+            )
 
     def renew(self, claims: Sequence[Claim], *, lease_s: float) -> list[Claim]:
         """See ``JobStore``."""
@@ -162,7 +176,7 @@ class SqliteJobs:
         """See ``JobStore``."""
         with self._rows.writing() as db:
             db.execute(
-                "UPDATE items SET status = 'queued', attempts = attempts - 1 "
+                "UPDATE items SET status = 'queued', attempts = attempts - 1, facts = NULL "
                 "WHERE job = ? AND n = ? AND token = ? AND status = 'running'",
                 (*claim.key, claim.token),
             )
@@ -179,11 +193,12 @@ class SqliteJobs:
         except FileNotFoundError:  # its folder went with the job
             mine = False
         if mine:
-            self._files.source(*claim.key).unlink(missing_ok=True)
+            for path in (self._files.source(*claim.key), self._files.background(*claim.key)):
+                path.unlink(missing_ok=True)
         else:
-            for path in (kept, result):
-                if path is not None:
-                    path.unlink(missing_ok=True)
+            for left in (kept, result):
+                if left is not None:
+                    left.unlink(missing_ok=True)
         return mine
 
     def result(self, item: ItemRecord) -> BinaryIO | None:
@@ -206,7 +221,8 @@ class SqliteJobs:
             ).rowcount
             if changed:
                 db.execute(
-                    "UPDATE items SET status = 'cancelled', size = 0, token = '' WHERE job = ? "
+                    "UPDATE items SET status = 'cancelled', size = 0, token = '', facts = CASE "
+                    "status WHEN 'running' THEN NULL ELSE facts END WHERE job = ? "
                     "AND status IN ('queued', 'running', 'done')",
                     (job,),
                 )
@@ -264,7 +280,7 @@ class SqliteJobs:
     def recover(self) -> None:
         """See ``JobStore``."""
         with self._rows.writing(durable=True) as db:
-            db.execute("UPDATE items SET status = 'queued' WHERE status = 'running'")
+            db.execute("UPDATE items SET status = 'queued', facts = NULL WHERE status = 'running'")
             known = {
                 row["job"]
                 for row in db.execute(
@@ -285,13 +301,14 @@ class SqliteJobs:
         """Names of the files of ``job`` that rows speak of."""
         with self._rows.using() as db:
             rows = db.execute("SELECT n, status, token FROM items WHERE job = ?", (job,)).fetchall()
-        return {
-            self._files.result(job, row["n"], row["token"]).name
-            if row["status"] == "done"
-            else self._files.source(job, row["n"]).name
-            for row in rows
-            if row["status"] != "failed"
-        }
+        wanted: set[str] = set()
+        for row in rows:
+            if row["status"] == "done":
+                wanted.add(self._files.result(job, row["n"], row["token"]).name)
+            elif row["status"] != "failed":
+                own = (self._files.source(job, row["n"]), self._files.background(job, row["n"]))
+                wanted.update(path.name for path in own)
+        return wanted
 
     def _insert(self, db: sqlite3.Connection, job: NewJob, key: str, needed: int) -> JobRecord:
         now = time.time()
@@ -310,7 +327,7 @@ class SqliteJobs:
             "INSERT INTO items (job, n, name, url, turn) VALUES (?, ?, ?, ?, ?)",
             [(key, n, item.name, item.url, now + n * TURN_S) for n, item in enumerate(job.items)],
         )
-        row = db.execute(f"SELECT {_JOB} FROM jobs WHERE id = ?", (key,)).fetchone()
+        row = db.execute(f"SELECT {JOB} FROM jobs WHERE id = ?", (key,)).fetchone()
         return JobRecord(**row)
 
     def _finish(self, db: sqlite3.Connection, claim: Claim, done: Done, size: int) -> bool:
@@ -333,8 +350,9 @@ class SqliteJobs:
                     (*claim.key, claim.token),
                 ).fetchone()
             )
-        with suppress(OSError):
-            size -= self._files.source(*claim.key).stat().st_size
+        for path in (self._files.source(*claim.key), self._files.background(*claim.key)):
+            with suppress(OSError):
+                size -= path.stat().st_size
         row = db.execute(
             "UPDATE jobs SET done = done + ?, failed = failed + ?, bytes = bytes + ? WHERE id = ? "
             "RETURNING total, done, failed",
@@ -357,25 +375,3 @@ class SqliteJobs:
             (now + self._keep_s, ROW_BYTES, job),
         ).rowcount:
             db.execute("DELETE FROM items WHERE job = ?", (job,))
-
-
-def _same(db: sqlite3.Connection, job: NewJob) -> JobRecord | None:
-    """The job that was made by the same request; ``JobConflict`` if it was another."""
-    if job.idempotency is None:
-        return None
-    row = db.execute(
-        f"SELECT request, {_JOB} FROM jobs WHERE caller = ? AND idempotency = ?",
-        (job.caller, job.idempotency[0]),
-    ).fetchone()
-    if row is None:
-        return None
-    if row.pop("request") != job.idempotency[1]:
-        raise conflict()
-    return JobRecord(**row)
-
-
-def _item(row: dict[str, Any]) -> ItemRecord:
-    for name in ("facts", "error"):
-        row[name] = json.loads(row[name]) if row[name] is not None else None
-    row["token"] = row["token"] if row["status"] == "done" else ""
-    return ItemRecord(**row)
