@@ -16,7 +16,7 @@ from cleancut.errors import BadOption, LicenceRefused, UnknownModel
 Commercial = Literal["yes", "no", "unclear"]
 Resize = Literal["stretch", "short-side", "letterbox"]
 Activation = Literal["none", "sigmoid", "softmax", "logits>0"]
-Prepare = Literal["", "prune", "tfjs"]
+Prepare = Literal["", "prune", "tfjs", "rvm"]
 AutoPart = Literal["lead", "portrait", "second"]
 
 
@@ -131,7 +131,8 @@ class WeightFile:
     """One file of weights that makes a model run; a model may be had in several variants.
 
     ``file`` is its name in the store. ``prepare`` is what is done to the verified parts before
-    they are stored: "" nothing, "prune" cuts unused outputs, "tfjs" converts to ONNX.
+    they are stored: "" nothing, "prune" cuts unused outputs, "tfjs" converts to ONNX, "rvm" makes
+    the graph of Robust Video Matting without its full-size end.
     """
 
     file: str

@@ -172,7 +172,7 @@ def test_pictures_are_named_by_address(settings: Settings) -> None:
         ({"images": ["https://a/"], "options": {"backend": "ort"}}, "operator"),
         ({"images": ["https://a/"], "options": {"background": "/etc/passwd"}}, "background"),
         ({"images": ["https://a/"], "options": {"model": "/tmp/x.onnx"}}, "model"),
-        ({"images": ["https://a/"], "kind": "video"}, "video jobs are not built yet"),
+        ({"images": ["https://a/"], "kind": "video"}, "two jobs"),
         ({"images": ["https://a/"], "kind": "x"}, "kind"),
         ({"images": ["https://a/"], "callback_url": 5}, "callback_url"),
     ],

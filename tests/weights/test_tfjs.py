@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from cleancut.errors import WeightsCorrupt
-from cleancut.weights.tfjs import _read_json, read_weights
+from cleancut.weights.tfjs import read_graph, read_weights
 
 
 def manifest(*rows: dict[str, Any]) -> list[dict[str, Any]]:
@@ -64,7 +64,7 @@ def test_a_manifest_that_does_not_fit_is_refused(rows: Any, size: int, said: str
 def test_a_graph_that_is_no_json_object_is_refused(tmp_path: Path, text: str) -> None:
     (tmp_path / "g.json").write_text(text)
     with pytest.raises(WeightsCorrupt):
-        _read_json(tmp_path / "g.json")
+        read_graph(tmp_path / "g.json")
 
 
 @pytest.mark.convert

@@ -88,6 +88,8 @@ class RayRunner:
         if config.threads is None:
             config = replace(config, threads=max(1, int(self._cpus)))
         self._chunk = max(CHUNK, 1 + (config.threads or 1), workers // WORKERS_A_JOB)
+        if config.videos:  # which take minutes each
+            self._chunk = 1
         self._config = replace(config, thumbs=_seen(config.thumbs), review=_seen(config.review))
         self._make = make_runner or partial(_local_runner, timeout_s)
 
@@ -105,7 +107,8 @@ class RayRunner:
     def _run(self, jobs: Iterable[Job]) -> Iterator[Event]:
         self._wanted = versions()
         with suppress(SetupError):  # the driver need not have weights, but if it has, then the same
-            self._wanted = ingredients(self._config.options)
+            if not self._config.videos:  # which tell what their networks were
+                self._wanted = ingredients(self._config.options)
         with connect(self._address, cpus=self._workers * self._cpus):
             yield from self._room()
             lost: dict[str, Job] = {}
@@ -329,7 +332,8 @@ def _end(board: Any, name: str, count: int) -> None:
 def _local_runner(timeout_s: float | None, config: WorkerConfig) -> Runner:
     from cleancut.batch.local import TIMEOUT_S, LocalRunner
 
-    return LocalRunner(config, timeout_s=timeout_s or TIMEOUT_S)
+    workers = 1 if config.videos else None
+    return LocalRunner(config, workers=workers, timeout_s=timeout_s or TIMEOUT_S)
 
 
 def _crashed(job: Job) -> Outcome:

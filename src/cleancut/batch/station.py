@@ -183,7 +183,7 @@ def _mismatch(config: WorkerConfig, wanted: Mapping[str, str]) -> CleancutError 
     """Why this worker may not take part, None if it may."""
     where = f"a worker of the cluster, {socket.gethostname()}"
     try:
-        here = ingredients(config.options)
+        here = versions() if config.videos else ingredients(config.options)
     except CleancutError as error:
         return type(error)(f"{where}: {error.message}", hint=f"on every node, {error.hint}")
     for name, value in wanted.items():

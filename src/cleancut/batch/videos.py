@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import os
 import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cleancut.batch.job import Job, Outcome
+from cleancut.batch.job import Finished, Job, Notice, Outcome, Runner, error_from
+from cleancut.errors import Cancelled
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from cleancut.engine import Engine
-    from cleancut.video.report import Progress
+    from cleancut.video.order import Part, VideoOrder
+    from cleancut.video.report import PartReport, Progress
 
 #: Seconds between two words about one video.
 _TELL_EVERY_S = 0.5
@@ -57,3 +60,84 @@ class _Telling:
         self._told_at = at
         left = "-" if now.left_s is None else f"{now.left_s:.1f}"
         self._tell(f"progress {now.share:.4f} {left} {now.frames} {now.fps:.2f}")
+
+
+class RunnerFarm:
+    """Parts of a video as jobs of a ``Runner``: see ``video.run.Farm``.
+
+    Source and target must be in a folder that all workers share. ``on_notice`` hears what the
+    runner has to say about itself.
+    """
+
+    def __init__(
+        self, runner: Runner, workers: int, on_notice: Callable[[Notice], None] = lambda _: None
+    ) -> None:
+        self._runner = runner
+        self._workers = workers
+        self._on_notice = on_notice
+
+    @property
+    def workers(self) -> int:
+        """How many parts are in work at once."""
+        return self._workers
+
+    def render(
+        self, orders: Sequence[tuple[VideoOrder, Path]], cancelled: Callable[[], bool]
+    ) -> Iterator[tuple[Part, PartReport]]:
+        """Render every part; a first failure ends it. When called off, parts in work are done."""
+        from cleancut.video.report import PartReport
+
+        parts: dict[str, Part] = {}
+
+        def jobs() -> Iterator[Job]:
+            for order, path in orders:
+                if cancelled():
+                    return
+                part = order.part
+                assert part is not None
+                order = _everywhere(order)
+                name = f"part-{part.number}"
+                parts[name] = part
+                target = os.path.abspath(path)  # noqa: PTH100
+                yield Job(name, order.source, target, path.name, video=order.to_json())
+
+        with closing(self._runner.run(jobs())) as events:  # type: ignore[type-var]
+            for event in events:
+                if isinstance(event, Notice):
+                    self._on_notice(event)
+                elif isinstance(event, Finished):
+                    error = event.outcome.error
+                    if error is not None:
+                        raise error_from(error["code"], error["message"], error["hint"])
+                    yield parts[event.job.id], PartReport.from_dict(event.outcome.facts["part"])
+        if cancelled():
+            raise Cancelled("the video was called off", hint="run it again to go on")
+
+
+def ray_farm(
+    order: VideoOrder, address: str | None, on_notice: Callable[[Notice], None] = lambda _: None
+) -> RunnerFarm:
+    """A farm of ``order.jobs`` workers of a Ray cluster, two if nobody says.
+
+    ``address`` is that of a cluster ("auto", "host:port"); without one a cluster on this machine is
+    started and stopped again. Raises ``MissingDependency``, ``BadOption``.
+    """
+    from cleancut.batch.cluster import RayRunner
+    from cleancut.batch.worker import WorkerConfig
+
+    workers = order.jobs or 2
+    config = WorkerConfig(options=order.options.to_json(), threads=order.threads, videos=True)
+    runner = RayRunner(config, address=address, workers=workers, timeout_s=_PART_TIMEOUT_S)
+    return RunnerFarm(runner, workers, on_notice)
+
+
+#: A part that has made no progress for so long, seconds, is given up.
+_PART_TIMEOUT_S = 600.0
+
+
+def _everywhere(order: VideoOrder) -> VideoOrder:
+    """``order`` as workers understand it, who stand in another folder."""
+    options = order.options
+    if options.background is not None and os.path.exists(options.background):  # noqa: PTH110
+        options = options.with_(background=os.path.abspath(options.background))  # noqa: PTH100
+    return replace(order, source=os.path.abspath(order.source), options=options)  # noqa: PTH100

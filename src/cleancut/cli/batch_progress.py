@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from cleancut.batch import storage
-from cleancut.batch.job import Event, Finished, Notice, Started
+from cleancut.batch.job import Event, Finished, Notice, Progressed, Started
 from cleancut.cli.main import shown
 
 if TYPE_CHECKING:
@@ -190,6 +190,8 @@ def _as_facts(event: Event) -> dict[str, Any]:
         }
     if isinstance(event, Notice):
         return {"event": "notice", "code": event.code, "text": event.text}
+    if isinstance(event, Progressed):
+        return {"event": "progress", "target": event.job.target, "share": event.share}
     job = event.job
     return {
         "event": "finished",

@@ -226,7 +226,7 @@ def _ensure_model(engine: Engine, *, ask: bool, pull: bool, light: bool) -> None
     try:
         check()
     except WeightsMissing:
-        if not pull and not (ask and _agrees(engine.options)):
+        if not pull and not (ask and agrees(wanted_models(engine.options))):
             raise
         from cleancut.cli.models import pull_models
 
@@ -249,8 +249,8 @@ def wanted_models(options: Options) -> list[ModelSpec]:
     return [r for r in default_models() if not options.commercial_only or r.commercial == "yes"]
 
 
-def _agrees(options: Options) -> bool:
-    rows = wanted_models(options)
+def agrees(rows: Sequence[ModelSpec]) -> bool:
+    """Whether the user, asked on the terminal, wants these models downloaded."""
     if not all(any(weight.pinned for weight in spec.weights) for spec in rows):
         return False  # nothing that could be downloaded
     size = sum(min((weight.bytes for weight in spec.weights), default=0) for spec in rows)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -23,16 +23,28 @@ _NUMBERS = {
 }
 
 
-def add_option_flags(parser: argparse.ArgumentParser) -> None:
-    """A flag for every field of ``Options``, in groups by section.
+def add_option_flags(
+    parser: argparse.ArgumentParser,
+    names: Collection[str] | None = None,
+    about_them: Mapping[str, str] | None = None,
+) -> None:
+    """A flag for every field of ``Options``, or for those of ``names``, in groups by section.
 
-    Unset flags leave no trace in the namespace.
+    Unset flags leave no trace in the namespace. ``about_them`` is help for those that mean
+    something else here than for a picture, by field or by section.
     """
-    groups = {name: parser.add_argument_group(name, about) for name, about in SECTIONS.items()}
-    for field in fields(Options):
+    about_them = about_them or {}
+    chosen = [field for field in fields(Options) if names is None or field.name in names]
+    sections = {field.metadata["section"] for field in chosen}
+    groups = {
+        name: parser.add_argument_group(name, about_them.get(name, about))
+        for name, about in SECTIONS.items()
+        if name in sections
+    }
+    for field in chosen:
         names = [name for name in (_SHORT.get(field.name), flag(field.name)) if name]
         about: dict[str, Any] = {"dest": field.name, "default": argparse.SUPPRESS}
-        about["help"] = field.metadata["help"]
+        about["help"] = about_them.get(field.name, field.metadata["help"])
         if isinstance(field.default, bool):
             if field.default:
                 names = [name.replace("--", "--no-", 1) for name in names]

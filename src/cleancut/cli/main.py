@@ -234,6 +234,10 @@ def _module(name: str) -> ModuleType:
         from cleancut.cli import batch
 
         return batch
+    if name == "video":
+        from cleancut.cli import video
+
+        return video
     if name == "cache":
         from cleancut.cli import cache
 
@@ -270,6 +274,7 @@ def _module(name: str) -> ModuleType:
 COMMANDS = {
     "cut": "remove the background of pictures",
     "batch": "remove the background of whole folders, losing nothing",
+    "video": "remove the background of videos and numbered frames",
     "cache": "show, clear or verify the results that are kept",
     "models": "list, pull, import, verify and remove models",
     "presets": "the ready-made outputs: shops, ID photos, print sheets",

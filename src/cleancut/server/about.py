@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 from functools import lru_cache
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter, Depends, Query
 from fastapi.openapi.utils import get_openapi
 from starlette.requests import Request
 from starlette.responses import Response
@@ -16,7 +16,7 @@ from cleancut.errors import CleancutError, KeyRefused, RateLimited
 from cleancut.imaging.readable import readable, writable
 from cleancut.options import parse_background
 from cleancut.presets import presets
-from cleancut.server import openapi
+from cleancut.server import openapi, video_form
 from cleancut.server.auth import caller_of, guest
 from cleancut.server.docs_page import POLICY, page
 from cleancut.server.faults import PROBLEM_SCHEMA, statuses
@@ -104,10 +104,20 @@ async def models(request: Request, caller: Annotated[Caller, Depends(caller_of)]
         **_REFUSALS,
     },
 )
-async def options(request: Request, caller: Annotated[Caller, Depends(caller_of)]) -> Response:
+async def options(
+    request: Request,
+    caller: Annotated[Caller, Depends(caller_of)],
+    kind: Annotated[
+        Literal["cutout", "video"], Query(description="of pictures or videos")
+    ] = "cutout",
+) -> Response:
     """Enough to build a form from. `default` is this server's."""
     del caller
     settings: Settings = request.app.state.services.settings
+    if kind == "video":
+        shared = {row["name"]: _default(settings, row["name"]) for row in openapi.option_rows()}
+        told = video_form.rows()
+        return _json([{**row, "default": shared.get(row["name"], row["default"])} for row in told])
     rows = [{**row, "default": _default(settings, row["name"])} for row in openapi.option_rows()]
     return _json(rows)
 
@@ -194,6 +204,8 @@ def _about(services: Services) -> dict[str, Any]:
             "queue": settings.queue,
             "job_items": settings.max_job_items,
             "job_bytes": settings.max_job_body,
+            "video_bytes": settings.max_video,
+            "video_minutes": settings.max_video_minutes,
         },
         "reads": [
             {"name": kind.name, "types": kind.types, "suffixes": kind.suffixes}
@@ -201,7 +213,7 @@ def _about(services: Services) -> dict[str, Any]:
         ],
         "writes": writable(),
         "key_needed": services.keys.required,
-        "video": False,
+        "video": video_form.taken(settings),
     }
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -92,13 +92,15 @@ async def receive(
     max_file: int | None = None,
     max_body: int | None = None,
     max_files: int = MAX_FILES,
+    larger: Mapping[str, int] | None = None,
 ) -> AsyncIterator[Body]:
     """The body of ``request``; its files live below ``settings.spool`` until the block ends.
 
     ``max_file`` (default ``settings.max_body``) limits each file, ``max_body`` (default that and
     1 MiB) all of a body that streams; of a body that is read whole (urlencoded, JSON) half as much
-    again, for base64. Raises ``BadRequest``, ``BodyTooLarge``, ``UnsupportedFormat``, and what the
-    guard raises while reading: ``BodyTooSlow``, ``Busy``.
+    again, for base64. Files of the names in ``larger`` have limits of their own, one file each, and
+    do not count for ``max_body``. Raises ``BadRequest``, ``BodyTooLarge``, ``UnsupportedFormat``,
+    and what the guard raises while reading: ``BodyTooSlow``, ``Busy``.
     """
     file_limit = max_file or settings.max_body
     limits = Limits(
@@ -106,6 +108,7 @@ async def receive(
         file_limit,
         max_body or max(settings.max_body, file_limit) + SLACK,
         max_files,
+        larger or {},
     )
     made: list[Draft] = []
     uploads: list[Upload] = []
@@ -127,12 +130,13 @@ def _discard(made: list[Draft], kept: set[Path]) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How much one body may hold; sizes in bytes."""
+    """How much one body may hold; sizes in bytes. ``larger`` are limits of files by their names."""
 
     spool: Path
     max_file: int
     max_body: int
     max_files: int
+    larger: Mapping[str, int]
 
 
 async def _read(request: Request, limits: Limits, made: list[Draft], uploads: list[Upload]) -> Body:
@@ -148,7 +152,7 @@ async def _read(request: Request, limits: Limits, made: list[Draft], uploads: li
         from cleancut.server.multipart import Parts
 
         parts = Parts(parameters.get(b"boundary", b""), limits, made)
-        async for chunk in _chunks(request, limits.max_body):
+        async for chunk in _chunks(request, limits.max_body + sum(limits.larger.values())):
             await parts.feed(chunk)
         return await _multipart(await parts.finish(), limits, made, uploads)
     if kind in ("application/json", "application/x-www-form-urlencoded"):

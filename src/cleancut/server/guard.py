@@ -78,7 +78,8 @@ class Guard:
 
     def _limit(self, path: str) -> int:
         if path.rstrip("/") == "/v1/jobs":
-            return self._settings.max_job_body + MIB
+            video = self._settings.max_video if self._settings.video else 0
+            return self._settings.max_job_body + video + MIB
         return self._settings.max_body * 3 // 2 + 2 * MIB  # base64, and what frames it
 
     def _cors(self, origin: bytes | None) -> list[tuple[bytes, bytes]]:

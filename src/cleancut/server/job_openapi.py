@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from cleancut.server import video_form
 from cleancut.server.job_views import EXAMPLE
-from cleancut.server.openapi import option_fields
+from cleancut.server.openapi import option_fields, option_schema
 
 _CALLBACK = {
     "type": "string",
@@ -13,13 +14,27 @@ _CALLBACK = {
     "maxLength": 2048,
     "description": "told when the job has ended: POST, signed (standardwebhooks.com), repeated",
 }
-_KIND: dict[str, Any] = {"type": "string", "enum": ["cutout"], "default": "cutout"}
+_KIND: dict[str, Any] = {
+    "type": "string",
+    "enum": ["cutout", "video"],
+    "description": "left out, it is what was sent: pictures or a video",
+}
 _URL = {"type": "string", "format": "uri", "pattern": "^https?://", "maxLength": 2048}
 
 
 def _or_null(schema: dict[str, Any]) -> dict[str, Any]:
     """In JSON, null is as good as left out."""
     return {"anyOf": [schema, {"type": "null"}]}
+
+
+def _fields(*, typed: bool) -> dict[str, Any]:
+    """The options of both kinds of jobs; which belong to which is said in words."""
+    found = option_fields(typed=typed)
+    for row in video_form.rows():
+        if row["name"] not in found:
+            about = {**row, "help": f"of a video: {row['help']}"}
+            found[row["name"]] = option_schema(about, typed=typed)
+    return found
 
 
 START: dict[str, Any] = {
@@ -38,7 +53,7 @@ START: dict[str, Any] = {
             "multipart/form-data": {
                 "schema": {
                     "type": "object",
-                    "required": ["image"],
+                    "anyOf": [{"required": ["image"]}, {"required": ["video"]}],
                     "additionalProperties": False,
                     "properties": {
                         "image": {
@@ -47,16 +62,26 @@ START: dict[str, Any] = {
                             "items": {"type": "string", "format": "binary"},
                             "description": "the pictures",
                         },
+                        "video": {
+                            "type": "string",
+                            "format": "binary",
+                            "description": "one video, in place of pictures",
+                        },
+                        "background_image": {
+                            "type": "string",
+                            "format": "binary",
+                            "description": "a picture to stand behind the subject of a video",
+                        },
                         "kind": _KIND,
                         "callback_url": _CALLBACK,
-                        **option_fields(typed=False),
+                        **_fields(typed=False),
                     },
                 }
             },
             "application/json": {
                 "schema": {
                     "type": "object",
-                    "required": ["images"],
+                    "anyOf": [{"required": ["images"]}, {"required": ["video"]}],
                     "additionalProperties": False,
                     "properties": {
                         "images": {
@@ -80,7 +105,7 @@ START: dict[str, Any] = {
                         "options": {
                             "type": ["object", "null"],
                             "additionalProperties": False,
-                            "properties": option_fields(typed=True),
+                            "properties": _fields(typed=True),
                         },
                         "kind": _or_null(_KIND),
                         "callback_url": _or_null(_CALLBACK),

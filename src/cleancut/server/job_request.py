@@ -12,6 +12,7 @@ from urllib.parse import unquote
 
 from cleancut.batch.names import safe
 from cleancut.errors import AddressRefused, BadRequest, BodyTooLarge, Cancelled
+from cleancut.server import video_form
 from cleancut.server.form import options_from
 from cleancut.server.job_store import NewItem, NewJob
 from cleancut.server.whole_body import check_json
@@ -25,10 +26,9 @@ if TYPE_CHECKING:
 #: A JSON body: a thousand addresses of four thousand characters.
 MAX_JSON = 8 << 20
 MAX_URL = 4096
-_KINDS = ("cutout",)
-_LATER = ("video",)
+_KINDS = ("cutout", "video")
 _FIELDS = ("kind", "callback_url")
-_MEMBERS = ("images", "options", *_FIELDS)
+_MEMBERS = ("images", "video", "options", *_FIELDS)
 _KEY = re.compile(r"[\x21-\x7e]{1,255}")
 
 
@@ -43,15 +43,33 @@ class Wanted:
 
 
 def from_multipart(body: Body, settings: Settings) -> Wanted:
-    """The request in a form: files called ``image``, options by name, ``callback_url``."""
+    """The request in a form: files, options by name, ``callback_url``.
+
+    Pictures are files called ``image``; a video is one called ``video``, with ``background_image``
+    beside it where a picture is to stand behind the subject.
+    """
     fields = dict(body.fields)
     own = {name: fields.pop(name) for name in _FIELDS if name in fields}
+    video = "video" in body.files or own.get("kind") == "video"
+    expected = ("video", "background_image") if video else ("image",)
     for name in body.files:
-        if name != "image":
+        if name not in expected:
             raise BadRequest(
                 f"a file called {name[:60]!r} is not expected",
-                hint="send the pictures as files called image",
+                hint="send the video as a file called video"
+                if video
+                else "send the pictures as files called image",
             )
+    if video:
+        upload, back = body.one("video"), body.one("background_image")
+        if upload is None:
+            raise BadRequest("no video was sent", hint="send a file called video")
+        item = NewItem(
+            name=_named(upload.filename, 0, "video"),
+            source=upload.path,
+            background=None if back is None else back.path,
+        )
+        return _checked((item,), fields, {**own, "kind": own.get("kind") or "video"}, settings)
     items = tuple(
         NewItem(name=_named(upload.filename, at), source=upload.path)
         for at, upload in enumerate(body.files.get("image", []))
@@ -60,7 +78,7 @@ def from_multipart(body: Body, settings: Settings) -> Wanted:
 
 
 def from_json(data: bytes, settings: Settings) -> Wanted:
-    """The request as JSON: ``images``, ``options``, ``callback_url``."""
+    """The request as JSON: ``images`` or ``video``, ``options``, ``callback_url``."""
     check_json(data)
     try:
         document = json.loads(data, parse_constant=_no_number)
@@ -72,11 +90,7 @@ def from_json(data: bytes, settings: Settings) -> Wanted:
         raise BadRequest(
             f"unknown member {unknown[0][:60]!r}", hint=f"known: {', '.join(_MEMBERS)}"
         )
-    images = document.get("images")
-    if not isinstance(images, list):
-        raise BadRequest("images: a list of addresses is needed", hint='like ["https://..."]')
-    _check_count(len(images), settings)
-    items = tuple(_url_item(image, at) for at, image in enumerate(images))
+    items = _url_items(document, settings)
     options = document.get("options")
     if options is not None and not isinstance(options, dict):
         raise BadRequest("options: an object is needed", hint='like {"format": "webp"}')
@@ -87,6 +101,8 @@ def from_json(data: bytes, settings: Settings) -> Wanted:
             raise BadRequest(f"{name}: text is needed")
         if value is not None:
             own[name] = value
+    if document.get("video") is not None:
+        own["kind"] = own.get("kind") or "video"
     texts = {name: _text(name, value) for name, value in (options or {}).items()}
     return _checked(
         items, {name: text for name, text in texts.items() if text is not None}, own, settings
@@ -103,11 +119,16 @@ def new_job(
 ) -> NewJob:
     """The job that ``wanted`` asks for; looks at the disk.
 
-    ``key`` is the Idempotency-Key; ``check`` raises ``AddressRefused``. Raises that and
-    ``BadOption``.
+    ``key`` is the Idempotency-Key; ``check`` raises ``AddressRefused``. Raises that,
+    ``BadOption``, and ``MissingDependency`` where this server takes no videos.
     """
     _check_addresses(wanted, check)
-    options = options_from(wanted.options, settings).to_json()
+    if wanted.kind == "video":
+        video_form.check_here(settings)
+        behind = any(item.background is not None for item in wanted.items)
+        options = video_form.wish_from(wanted.options, settings, background=behind).to_json()
+    else:
+        options = options_from(wanted.options, settings).to_json()
     return NewJob(
         caller=caller,
         options=options,
@@ -151,12 +172,10 @@ def _checked(
     own: Mapping[str, str],
     settings: Settings,
 ) -> Wanted:
-    _check_count(len(items), settings)
     kind = own.get("kind") or _KINDS[0]
-    if kind in _LATER:
-        raise BadRequest(f"kind: {kind} jobs are not built yet", hint="leave it out for pictures")
     if kind not in _KINDS:
         raise BadRequest(f"kind: {kind[:60]!r} is not known", hint=f"one of: {', '.join(_KINDS)}")
+    _check_count(len(items), settings)
     callback = own.get("callback_url") or None
     if callback is not None:
         _check_length("callback_url", callback)
@@ -173,8 +192,20 @@ def _check_count(count: int, settings: Settings) -> None:
         )
 
 
-def _url_item(image: Any, at: int) -> NewItem:
-    place = f"images[{at}]"
+def _url_items(document: Mapping[str, Any], settings: Settings) -> tuple[NewItem, ...]:
+    """The pictures that a document names, or its one video."""
+    images, video = document.get("images"), document.get("video")
+    if video is not None or document.get("kind") == "video":
+        if images is not None:
+            raise BadRequest("images and video are two jobs", hint="leave one of them out")
+        return (_url_item(video, 0, "video", "video"),)
+    if not isinstance(images, list):
+        raise BadRequest("images: a list of addresses is needed", hint='like ["https://..."]')
+    _check_count(len(images), settings)
+    return tuple(_url_item(image, at, f"images[{at}]") for at, image in enumerate(images))
+
+
+def _url_item(image: Any, at: int, place: str, what: str = "picture") -> NewItem:
     name = None
     if isinstance(image, dict):
         if unknown := sorted(set(image) - {"url", "name"}):
@@ -185,7 +216,7 @@ def _url_item(image: Any, at: int) -> NewItem:
     if not isinstance(image, str):
         raise BadRequest(f"{place}: an address is needed", hint="like https://example.com/cat.jpg")
     _check_length(place, image)
-    return NewItem(name=_named(name or _last_part(image), at), url=image)
+    return NewItem(name=_named(name or _last_part(image), at, what), url=image)
 
 
 def _check_length(place: str, url: str) -> None:
@@ -195,7 +226,10 @@ def _check_length(place: str, url: str) -> None:
 
 def _check_addresses(wanted: Wanted, check: Callable[[str], None]) -> None:
     """Refuse what will never be fetched; where a name leads is looked at when it is."""
-    places = [(f"images[{at}]", item.url) for at, item in enumerate(wanted.items)]
+    names = (
+        ["video"] if wanted.kind == "video" else [f"images[{n}]" for n in range(len(wanted.items))]
+    )
+    places = [(name, item.url) for name, item in zip(names, wanted.items, strict=True)]
     for place, url in (("callback_url", wanted.callback), *places):
         if url is not None:
             try:
@@ -209,11 +243,11 @@ def _last_part(url: str) -> str:
     return unquote(re.split(r"[?#]", url, maxsplit=1)[0].rsplit("/", 1)[-1], errors="replace")
 
 
-def _named(name: str, at: int) -> str:
+def _named(name: str, at: int, what: str = "picture") -> str:
     """A name that any disk takes; never part of a path here."""
     plain = name.replace("\\", "/").rsplit("/", 1)[-1]
     text = plain.encode("utf-8", "replace").decode("utf-8")
-    return safe(text) if text.strip(". ") else f"picture-{at}"
+    return safe(text) if text.strip(". ") else f"{what}-{at}"
 
 
 def _text(name: str, value: Any) -> str | None:
@@ -246,6 +280,7 @@ def _pictures(items: Iterable[NewItem]) -> Iterable[str]:
         yield item.name
         if item.source is None:
             yield item.url or ""
-        else:
-            with item.source.open("rb") as file:
-                yield hashlib.file_digest(file, "sha256").hexdigest()
+        for path in (item.source, item.background):
+            if path is not None:
+                with path.open("rb") as file:
+                    yield hashlib.file_digest(file, "sha256").hexdigest()

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import zipfile
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from io import RawIOBase
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -24,6 +26,47 @@ async def pieces(file: BinaryIO) -> AsyncIterator[bytes]:
     """The bytes of ``file``, which is closed after."""
     try:
         while data := await in_thread(file.read, _PIECE):
+            yield data
+    finally:
+        with anyio.CancelScope(shield=True):
+            await in_thread(file.close)
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A part of a file: its first byte, and how many."""
+
+    first: int
+    count: int
+
+
+def span_of(asked: str | None, size: int) -> Span | None:
+    """The one range that a Range header asks for (RFC 9110, 14.2); None for the whole file.
+
+    Several ranges, other units and what is malformed mean the whole file, as the RFC allows.
+    Raises ``ValueError`` if nothing of the file lies in it.
+    """
+    found = re.fullmatch(r"bytes=\s*([0-9]{0,18})-([0-9]{0,18})\s*", asked or "")
+    if found is None or not any(found.groups()):
+        return None
+    first, last = (int(part) if part else None for part in found.groups())
+    if first is None:
+        first, last = size - min(size, last or 0), size - 1
+    elif last is not None and last < first:
+        return None
+    if first >= size:
+        raise ValueError(asked)
+    end = size - 1 if last is None else min(last, size - 1)
+    return Span(first, end - first + 1)
+
+
+async def part_of(file: BinaryIO, span: Span) -> AsyncIterator[bytes]:
+    """The bytes of ``file`` in ``span``; it is closed after."""
+    try:
+        await in_thread(file.seek, span.first)
+        left = span.count
+        while left and (data := await in_thread(file.read, min(_PIECE, left))):
+            left -= len(data)
             yield data
     finally:
         with anyio.CancelScope(shield=True):

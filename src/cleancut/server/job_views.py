@@ -20,6 +20,13 @@ _FACTS = (
 )
 
 
+#: Facts of a video.
+_VIDEO_FACTS = (
+    *("networks", "size", "frames", "cuts", "seconds", "video_s", "fps", "confidence", "unsure"),
+    "notes",
+)
+
+
 class Progress(BaseModel):
     """How many pictures there are, and how many have ended which way."""
 
@@ -36,15 +43,28 @@ class Failure(BaseModel):
     hint: str = ""
 
 
+class VideoProgress(BaseModel):
+    """How far a video in work is."""
+
+    share: float = Field(description="what is done of it, 0 to 1")
+    seconds_left: float | None = Field(default=None, description="null while nobody knows")
+    frames: int | None = Field(default=None, description="frames that are done")
+    fps: float | None = Field(default=None, description="frames that are done in a second")
+
+
 class Item(BaseModel):
-    """One picture of a job."""
+    """One picture of a job, or its video."""
 
     index: int = Field(description="its place in the request, from 0")
     name: str
     status: Literal["queued", "running", "done", "failed", "cancelled"]
     facts: dict[str, Any] | None = Field(
-        default=None, description="model, size, box, confidence, notes and timings of the cutout"
+        default=None,
+        description="model, size, box, confidence, notes and timings of the cutout; of a video its "
+        "networks, size, frames, cuts, seconds of work, length in seconds (video_s), fps, "
+        "confidence, spans of seconds with low confidence (unsure: first, last, lowest), notes",
     )
+    progress: VideoProgress | None = Field(default=None, description="of a video in work")
     error: Failure | None = None
     format: str | None = Field(default=None, description="of the result")
     size_bytes: int | None = Field(default=None, description="of the result")
@@ -57,7 +77,7 @@ class JobSummary(BaseModel):
     """A job without its pictures."""
 
     id: str
-    kind: Literal["cutout"]
+    kind: Literal["cutout", "video"]
     status: Literal["queued", "running", "done", "failed", "cancelled", "expired"] = Field(
         description="failed only if every picture failed; expired once the results are gone"
     )
@@ -132,22 +152,24 @@ def summary_of(job: JobRecord, links: Links, base: str) -> dict[str, Any]:
 
 def item_of(item: ItemRecord, job: JobRecord, links: Links, base: str) -> dict[str, Any]:
     """The fields of ``Item``."""
-    done = item.status == "done"
+    done, told = item.status == "done", item.facts
+    names = _VIDEO_FACTS if job.kind == "video" else _FACTS
     path = item_path(job.id, item.index)
     return {
         "index": item.index,
         "name": item.name,
         "status": item.status,
-        "facts": _facts(item.facts) if item.facts is not None else None,
+        "facts": _facts(told, names) if done and told is not None else None,
         "error": dict(item.error) if item.error is not None else None,
+        "progress": dict(told) if item.status == "running" and told is not None else None,
         "format": item.format if done else None,
         "size_bytes": item.size if done else None,
         "result": base + links.signed(path, job.expires) if done and job.final else None,
     }
 
 
-def _facts(facts: Mapping[str, Any]) -> dict[str, Any]:
-    told = {name: facts[name] for name in _FACTS if name in facts}
+def _facts(facts: Mapping[str, Any], names: tuple[str, ...]) -> dict[str, Any]:
+    told = {name: facts[name] for name in names if name in facts}
     told["notes"] = [public(str(note)) for note in told.get("notes") or ()]
     return told
 
@@ -175,6 +197,7 @@ EXAMPLE: dict[str, Any] = {
             "status": "done",
             "facts": {"model": "isnet", "size": [1024, 768], "confidence": 0.97, "notes": []},
             "error": None,
+            "progress": None,
             "format": "png",
             "size_bytes": 183042,
             "result": "https://cutouts.example/v1/jobs/job_0f8fad5bd9cb469fa16570867728950e"
@@ -186,6 +209,7 @@ EXAMPLE: dict[str, Any] = {
             "status": "failed",
             "facts": None,
             "error": {"code": "unreadable-image", "message": "this is text", "hint": ""},
+            "progress": None,
             "format": None,
             "size_bytes": None,
             "result": None,

@@ -7,7 +7,8 @@ import logging
 import secrets
 import threading
 import time
-from concurrent.futures import CancelledError, Future
+from collections.abc import Callable
+from concurrent.futures import CancelledError
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,11 +26,14 @@ from cleancut.errors import (
     StorageFailed,
 )
 from cleancut.options import Options
+from cleancut.server import video_form
 from cleancut.server.faults import told
+from cleancut.server.job_hold import Hold, Lane
 from cleancut.server.job_store import Claim, Done, JobRecord, JobStore, NewJob, opened
+from cleancut.server.job_videos import JobVideos
 from cleancut.server.keys import ANONYMOUS, Caller, Keys, Limits
 from cleancut.server.links import Links, secret_from
-from cleancut.server.order import Cut, Order, Orders, megapixels_of
+from cleancut.server.order import Order, Orders, megapixels_of
 from cleancut.server.spool import remove
 from cleancut.server.webhooks import DELAYS_S, Webhooks
 
@@ -54,23 +58,6 @@ _PAUSE_S = 3.0
 _STOP_S = 3.0
 
 
-class _Hold:
-    """One item in our hands: ``over`` is set when there is news, ``lost`` if it is ours no more."""
-
-    def __init__(self, claim: Claim) -> None:
-        self.claim = claim
-        self.over = threading.Event()
-        self.lost = False
-        self.ticket: Future[Cut] | None = None
-
-    def drop(self) -> None:
-        """It is no longer ours."""
-        self.lost = True
-        if self.ticket is not None:
-            self.ticket.cancel()
-        self.over.set()
-
-
 class Jobs:
     """Accepts jobs and does them; every method but ``start`` and ``stop`` from any thread.
 
@@ -88,6 +75,7 @@ class Jobs:
         keys: Keys | None = None,
         store: JobStore | None = None,
         lease_s: float = LEASE_S,
+        videos: JobVideos | None = None,
     ) -> None:
         self._settings = settings
         self._pool = pool
@@ -99,10 +87,10 @@ class Jobs:
         self._poll_s = _POLL_SHARED_S if settings.redis else _POLL_OWN_S
         self._trouble: StorageFailed | None = None
         self._kept_secret: bytes | None = None
-        self._held: dict[tuple[str, int], _Hold] = {}
+        self._held: dict[tuple[str, int], Hold] = {}
         self._lock = threading.Lock()
-        self._claiming = threading.Lock()
-        self._woken = threading.Event()
+        self._lanes = {"cutout": Lane(), "video": Lane()}
+        self.videos = videos or JobVideos(settings, fetcher)
         self._stopping = threading.Event()
         self._threads: list[threading.Thread] = []
         self._webhooks: Webhooks | None = None
@@ -127,8 +115,14 @@ class Jobs:
         )
         count = (settings.workers or cpu_limit() + 1) + 1
         self._threads = [
-            threading.Thread(target=self._work, name=f"cleancut-job-{n}", daemon=True)
-            for n in range(count)
+            threading.Thread(
+                target=self._work, args=(kind,), name=f"cleancut-{name}-{n}", daemon=True
+            )
+            for kind, name, many in (
+                ("cutout", "job", count),
+                ("video", "video", self.videos.at_once),
+            )
+            for n in range(many)
         ]
         self._threads.append(threading.Thread(target=self._tend, name="cleancut-jobs", daemon=True))
         for thread in self._threads:
@@ -138,13 +132,11 @@ class Jobs:
     def stop(self) -> None:
         """Give back what is held and end; what is finished by then is kept."""
         self._stopping.set()
-        self._woken.set()
+        self._wake()
         if self._webhooks is not None:
             self._webhooks.stop()
         for hold in self._holds():
-            if hold.ticket is not None:
-                hold.ticket.cancel()
-            hold.over.set()
+            hold.stop()
         until = time.monotonic() + _STOP_S  # what is being fetched is left alone
         for thread in self._threads:
             thread.join(timeout=max(0.0, until - time.monotonic()))
@@ -158,7 +150,7 @@ class Jobs:
     def accept(self, job: NewJob) -> tuple[JobRecord, bool]:
         """Keep ``job`` durably; see ``JobStore.add``. True if it is a new one."""
         found = self.store.add(job)
-        self._woken.set()
+        self._wake()
         return found
 
     def cancel(self, job: str) -> JobRecord | None:
@@ -184,10 +176,10 @@ class Jobs:
 
     # -- one item after the other, in each of several threads -------------------------------------
 
-    def _work(self) -> None:
+    def _work(self, kind: str) -> None:
         while not self._stopping.is_set():
             try:
-                claim = self._next()
+                claim = self._next(kind)
                 if claim is not None:
                     self._do(claim)
             except StorageFailed as error:
@@ -197,22 +189,29 @@ class Jobs:
                 _log.exception("work on a job failed")
                 self._stopping.wait(_PAUSE_S)
 
-    def _next(self) -> Claim | None:
+    def _next(self, kind: str) -> Claim | None:
         """The item whose turn it is; one thread asks, the others wait for it."""
-        with self._claiming:
+        lane = self._lanes[kind]
+        with lane.claiming:
             if self._stopping.is_set():
                 return None
-            self._woken.clear()
-            found = self.store.claim(lease_s=self._lease_s)
+            lane.woken.clear()
+            found = self.store.claim(lease_s=self._lease_s, kind=kind)
             self._note(None)
             if not found:
-                self._woken.wait(self._poll_s)
+                lane.woken.wait(self._poll_s)
                 return None
             return found[0]
 
+    def _wake(self) -> None:
+        for lane in self._lanes.values():
+            lane.woken.set()
+
     def _do(self, claim: Claim) -> None:
-        hold = _Hold(claim)
-        target = self._settings.spool.absolute() / f"job-{secrets.token_hex(16)}"
+        hold, done = Hold(claim), None
+        is_video = claim.kind == "video"
+        spooled = self._settings.spool.absolute() / f"job-{secrets.token_hex(16)}"
+        target = self.videos.target(claim) if is_video else spooled
         with self._lock:
             self._held[claim.key] = hold
         try:
@@ -225,9 +224,11 @@ class Jobs:
             with self._lock:
                 if self._held.get(claim.key) is hold:
                     del self._held[claim.key]
-            remove([target])
+            if is_video:
+                self.videos.leave(claim, keep=done is None and not hold.lost)
+            remove([spooled])
 
-    def _done(self, hold: _Hold, target: Path) -> Done | None:
+    def _done(self, hold: Hold, target: Path) -> Done | None:
         """What comes of the item; None if it has to be given back."""
         claim = hold.claim
         try:
@@ -238,6 +239,8 @@ class Jobs:
                 )
             if self._quota is not None:
                 self._quota.check(self._caller(claim.caller))
+            if claim.kind == "video":
+                return self._rendered(hold, target)
             return self._cut(hold, target)
         except (Cancelled, CancelledError):
             return None
@@ -250,7 +253,7 @@ class Jobs:
             message, hint = told(error)
             return Done(error={"code": error.code, "message": message, "hint": hint})
 
-    def _cut(self, hold: _Hold, target: Path) -> Done | None:
+    def _cut(self, hold: Hold, target: Path) -> Done | None:
         claim, spool = hold.claim, self._settings.spool.absolute()
         picture = (
             self.store.source(claim, spool)
@@ -264,7 +267,7 @@ class Jobs:
             ticket = self._pool.submit(
                 Order(source=picture, options=options, target=target, patient=True)
             )
-            hold.ticket = ticket
+            hold.end = ticket.cancel
             ticket.add_done_callback(lambda _: hold.over.set())
             if hold.lost or self._stopping.is_set():
                 ticket.cancel()
@@ -278,7 +281,15 @@ class Jobs:
             if picture.parent == spool:
                 remove([picture])
 
-    def _fetched(self, hold: _Hold, url: str, spool: Path) -> Path:
+    def _rendered(self, hold: Hold, target: Path) -> Done:
+        def stopped(end: Callable[[], None] | None) -> None:
+            hold.end = end
+            if end is not None and (hold.lost or self._stopping.is_set()):
+                end()
+
+        return self.videos.done(self.store, hold.claim, target, stopped)
+
+    def _fetched(self, hold: Hold, url: str, spool: Path) -> Path:
         """The picture at ``url``; what may pass by itself is tried once more."""
         limit = self._settings.max_body
         try:
@@ -288,7 +299,7 @@ class Jobs:
                 raise
         return self._fetcher.get(url, max_bytes=limit, folder=spool).path
 
-    def _finish(self, hold: _Hold, done: Done, result: Path | None) -> bool:
+    def _finish(self, hold: Hold, done: Done, result: Path | None) -> bool:
         """Keep what came of it, however long the store is away; False if it is ours no more."""
         while not hold.lost:
             try:
@@ -308,7 +319,7 @@ class Jobs:
             return mine
         return False
 
-    def _give_back(self, hold: _Hold) -> None:
+    def _give_back(self, hold: Hold) -> None:
         """Let somebody take it again, as soon as the store can hear of it."""
         while not hold.lost:
             try:
@@ -318,12 +329,13 @@ class Jobs:
                     return  # it is free when the lease ends
             else:
                 break
-        self._woken.set()
+        self._wake()
 
     def _charge(self, claim: Claim, done: Done) -> None:
         if self._quota is not None and done.error is None:
+            count = video_form.megapixels_of if claim.kind == "video" else megapixels_of
             with suppress(CleancutError):
-                self._quota.charge(self._caller(claim.caller), megapixels_of(done.facts))
+                self._quota.charge(self._caller(claim.caller), count(done.facts))
 
     def _caller(self, name: str) -> Caller:
         if name == ANONYMOUS.id:
@@ -355,12 +367,13 @@ class Jobs:
                     waited = 0.0
                     while self.store.expire():
                         pass
+                    self.videos.sweep(self.store, [hold.claim.key for hold in self._holds()])
             except StorageFailed as error:
                 self._note(error)
             except Exception:
                 _log.exception("looking after jobs failed")
 
-    def _holds(self) -> list[_Hold]:
+    def _holds(self) -> list[Hold]:
         with self._lock:
             return list(self._held.values())
 

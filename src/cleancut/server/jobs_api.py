@@ -26,17 +26,18 @@ from cleancut.errors import (
     JobNotFound,
     KeyRefused,
     LinkExpired,
+    MissingDependency,
     QuotaSpent,
     RateLimited,
     StorageFailed,
     UnsupportedFormat,
 )
-from cleancut.server import job_openapi, job_request
+from cleancut.server import job_openapi, job_request, video_form
 from cleancut.server.auth import admitted, caller_of
 from cleancut.server.body import receive
 from cleancut.server.cutouts import MIME
 from cleancut.server.faults import statuses
-from cleancut.server.job_results import archive, pieces, result_name
+from cleancut.server.job_results import archive, part_of, pieces, result_name, span_of
 from cleancut.server.job_store import ItemRecord, JobRecord, is_job_id
 from cleancut.server.job_views import (
     Job,
@@ -52,6 +53,7 @@ from cleancut.server.jobs import Jobs
 from cleancut.server.keys import Caller
 from cleancut.server.services import Services
 from cleancut.server.threads import in_thread
+from cleancut.server.video_form import OUTPUTS
 from cleancut.server.webhooks import secret_for
 
 router = APIRouter(tags=["jobs"])
@@ -63,6 +65,8 @@ RETRY_S = 2
 #: A job is waited for at most so long, seconds, and looked at so often.
 MAX_WAIT_S = 30
 _LOOK_S = (0.05, 0.1, 0.2, 0.4, 0.7, 1.0)
+#: A body that is larger than this has to find room on the disk beforehand, bytes.
+_LARGE = 64 << 20
 _FORM = "multipart/form-data"
 
 _REFUSALS = (KeyRefused, RateLimited, StorageFailed, CleancutError)
@@ -75,7 +79,7 @@ Signature = Annotated[str | None, Query(description="from the link", max_length=
 @router.post(
     "/v1/jobs",
     status_code=202,
-    summary="Start a job: many pictures, the same options",
+    summary="Start a job: many pictures with the same options, or a video",
     operation_id="start_job",
     response_model=Job,
     openapi_extra=job_openapi.START,
@@ -91,12 +95,13 @@ Signature = Annotated[str | None, Query(description="from the link", max_length=
             BodyTooSlow,
             UnsupportedFormat,
             Busy,
+            MissingDependency,
             *_REFUSALS,
         ),
     },
 )
 async def start(request: Request, caller: Annotated[Caller, Depends(admitted)]) -> Response:
-    """Send the pictures as several files called `image`, or name them as JSON.
+    """Send the pictures as several files called `image`, or name them as JSON; or one `video`.
 
     When the answer is there, the job will be done, whatever happens to the server. With an
     `Idempotency-Key`, sending the same request again gives the same job.
@@ -106,6 +111,10 @@ async def start(request: Request, caller: Annotated[Caller, Depends(admitted)]) 
     key = job_request.idempotency_key(request)
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     async with AsyncExitStack() as stack:
+        # Bytes that are not taken must not fill the disk first.
+        larger = {"video": settings.max_video} if video_form.taken(settings) else {}
+        if (size := _announced(request)) > _LARGE:
+            await in_thread(jobs.videos.folders.check_room, size)
         if kind == "application/json":
             text = await job_request.read_json(request)
             wanted = await in_thread(job_request.from_json, text, settings)
@@ -116,6 +125,7 @@ async def start(request: Request, caller: Annotated[Caller, Depends(admitted)]) 
                     settings,
                     max_body=settings.max_job_body,
                     max_files=settings.max_job_items,
+                    larger=larger,
                 )
             )
             wanted = job_request.from_multipart(body, settings)
@@ -246,7 +256,7 @@ async def result(
     expires: Expires = None,
     signature: Signature = None,
 ) -> Response:
-    """By its signed link, or by the key that the job belongs to."""
+    """By its signed link, or by the key that the job belongs to; also a part of it (`Range`)."""
     jobs: Jobs = request.app.state.services.jobs
     caller = await _holder(request, item_path(job, index), expires, signature)
 
@@ -264,7 +274,7 @@ async def result(
         return item, file
 
     item, file = await _asked(request, work)
-    return _download(pieces(file), result_name(item), MIME[item.format], item.size)
+    return await _ranged(request, item, file)
 
 
 @router.get(
@@ -307,6 +317,12 @@ async def webhook_secret(request: Request, caller: Known) -> Response:
     jobs: Jobs = request.app.state.services.jobs
     secret = await _asked(request, jobs.secret)
     return JSONResponse({"secret": secret_for(secret, caller.id)})
+
+
+def _announced(request: Request) -> int:
+    """How many bytes the client says that it sends, 0 if it does not say."""
+    length = request.headers.get("content-length", "")
+    return int(length) if length.isdigit() else 0
 
 
 async def _asked(request: Request, work: Callable[[], T]) -> T:
@@ -362,6 +378,32 @@ def _base(request: Request) -> str:
 
 def _page(path: str, limit: int, offset: int) -> str:
     return f"{path}?{urlencode({'limit': limit, 'offset': offset})}"
+
+
+async def _ranged(request: Request, item: ItemRecord, file: Any) -> Response:
+    """The result, or the part of it that a player asks for."""
+    kind = {**OUTPUTS, **MIME}[item.format]
+    tag = f'"{item.job}-{item.index}-{item.token}"'
+    asked = request.headers.get("range")
+    if request.headers.get("if-range", tag) != tag:
+        asked = None
+    shared = {"Accept-Ranges": "bytes", "ETag": tag}
+    try:
+        span = span_of(asked, item.size)
+    except ValueError:
+        await in_thread(file.close)
+        return Response(
+            status_code=416, headers={**shared, "Content-Range": f"bytes */{item.size}"}
+        )
+    if span is None:
+        answer = _download(pieces(file), result_name(item), kind, item.size)
+    else:
+        answer = _download(part_of(file, span), result_name(item), kind, span.count)
+        answer.status_code = 206
+        last = span.first + span.count - 1
+        answer.headers["Content-Range"] = f"bytes {span.first}-{last}/{item.size}"
+    answer.headers.update(shared)
+    return answer
 
 
 def _download(data: Any, name: str, kind: str, size: int | None) -> Response:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from cleancut.errors import BadRequest, BodyTooLarge
-from cleancut.server.body import MAX_FIELD, MAX_FIELDS, Limits
+from cleancut.server.body import MAX_FIELD, MAX_FIELDS, Limits, too_large
 from cleancut.server.spool import Draft
 from cleancut.server.threads import in_thread
 
@@ -42,6 +42,9 @@ class Parts:
         self._made = made
         self._parts: list[Part] = []
         self._files = 0
+        #: Bytes of files, but for those that have limits of their own.
+        self._counted = 0
+        self._counts = True
         self._flush: list[Draft] = []
         self._close: list[Draft] = []
         self._complete = False
@@ -105,7 +108,10 @@ class Parts:
                 raise BadRequest(
                     f"more than {self._limits.max_files} files", hint="send fewer in one request"
                 )
-            limit = self._limits.max_file
+            limit = self._limits.larger.get(self._name, self._limits.max_file)
+            self._counts = self._name not in self._limits.larger
+            if not self._counts and self._name in (name for name, *_ in self._parts):
+                raise BadRequest(f"{self._name}: sent more than once", hint="send it once")
             if b"filename" not in options:
                 limit = limit * 3 // 2  # base64
             self._draft = Draft(self._limits.spool, limit)
@@ -113,6 +119,10 @@ class Parts:
 
     def _data(self, data: bytes, start: int, end: int) -> None:
         if self._draft is not None:
+            if self._counts:
+                self._counted += end - start
+            if self._counted > self._limits.max_body:
+                raise too_large(self._limits.max_body)
             if self._draft.add(memoryview(data)[start:end]):
                 self._flush.append(self._draft)
         elif len(self._text) + end - start > MAX_FIELD:

@@ -37,7 +37,7 @@ _COMPRESSED = frozenset({".html", ".css", ".js", ".json", ".svg", ".webmanifest"
 #: is made into HTML or a script (Trusted Types: where the browser knows them, it throws).
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; "
-    "connect-src 'self'; media-src blob:; manifest-src 'self'; frame-ancestors 'none'; "
+    "connect-src 'self'; media-src 'self' blob:; manifest-src 'self'; frame-ancestors 'none'; "
     "base-uri 'none'; form-action 'none'; require-trusted-types-for 'script'; trusted-types 'none'"
 )
 _HEADERS = {

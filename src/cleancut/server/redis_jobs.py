@@ -326,6 +326,15 @@ class _Value(RawIOBase):
     def readable(self) -> bool:
         return True
 
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        if whence == 2:
+            raise OSError("how long it is, the row says")
+        self._at = offset + (self._at if whence == 1 else 0)
+        return self._at
+
     def readinto(self, buffer: Any) -> int:
         data = self._store.piece(self._key, self._at, len(buffer))
         buffer[: len(data)] = data

@@ -21,6 +21,7 @@ from cleancut.weights.lock import held
 if TYPE_CHECKING:
     from cleancut.cache.entry import Cache
     from cleancut.server.fetch import Fetcher
+    from cleancut.server.job_videos import JobVideos
     from cleancut.server.jobs import Jobs
     from cleancut.server.order import Orders
     from cleancut.server.settings import Settings
@@ -71,6 +72,10 @@ class Services:
         if self._jobs is None:
             raise SetupError("this server takes no jobs", hint="send one picture at a time")
         return self._jobs
+
+    def videos(self) -> JobVideos | None:
+        """Who does the videos of jobs; None on a server without jobs."""
+        return None if self._jobs is None else self._jobs.videos
 
     @classmethod
     def open(cls, settings: Settings) -> Services:

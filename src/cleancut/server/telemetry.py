@@ -114,6 +114,16 @@ class _PoolCollector(Collector):
         yield CounterMetricFamily(
             "cleancut_worker_restarts", "Working processes replaced", value=state.restarts
         )
+        videos = self._services.videos()
+        if videos is not None:
+            yield GaugeMetricFamily(
+                "cleancut_videos_in_work", "Videos in work", value=float(videos.working)
+            )
+            for name, about, value in (
+                ("cleancut_video_frames", "Frames of videos done", videos.frames),
+                ("cleancut_video_seconds", "Seconds of video done", videos.seconds),
+            ):
+                yield CounterMetricFamily(name, about, value=value)
         memory = GaugeMetricFamily(
             "cleancut_model_bytes",
             "Memory of a loaded network",

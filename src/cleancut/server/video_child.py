@@ -60,7 +60,7 @@ def _worker(config: WorkerConfig, minutes: float) -> Work:
 
 
 def _bounded(job: Job, minutes: float) -> str:
-    """The job's order, which ends after so many minutes whatever the file says of its length.
+    """The job's order, which ends after so many minutes where the file does not say its length.
 
     Raises ``ImageTooLarge`` where it says that there is more.
     """
@@ -80,11 +80,8 @@ def _bounded(job: Job, minutes: float) -> str:
             f"{(end - start) / 60:.1f} minutes of video; {minutes:g} are taken at once",
             hint="choose a part of it with start and stop",
         )
-    if stop is not None and stop <= start + most + 1.0:
+    if end is not None:
         return job.video
-    if length is not None and length < start + most - 1.0:
-        # The usual case: nothing that is there is cut off, and the file may still be wrong.
-        most += 60.0
     changed = {**json.loads(order.video.to_json()), "stop": f"{start + most:.3f}"}
     return replace(order, video=VideoOptions.from_mapping(changed)).to_json()
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, field, fields
+from fractions import Fraction
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,9 @@ from cleancut.errors import BadOption, MissingDependency
 from cleancut.options import Options
 from cleancut.server.form import flag_value, number_value, options_from
 from cleancut.server.settings import OPERATOR_ONLY
-from cleancut.video.options import CHOICES, PICTURE_OPTIONS, VideoOptions, checkfor_video
+from cleancut.video.form import output_form
+from cleancut.video.frame import VideoInfo
+from cleancut.video.options import CHOICES, PICTURE_OPTIONS, VideoOptions, check_for_video
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -47,6 +50,8 @@ SUFFIXES = (
 ANIMATIONS = (".gif", ".apng", ".webp")
 
 _KNOBS = {knob.name: knob for knob in fields(VideoOptions)}
+#: Some video: what does not go together whatever it is like is refused at once.
+_ANY = VideoInfo(kind="stream", width=16, height=16, time_base=Fraction(1, 25))
 #: Words and times.
 _TEXT = re.compile(r"[0-9A-Za-z:. _-]{1,40}")
 
@@ -119,11 +124,13 @@ def wish_from(fields_: Mapping[str, str], settings: Settings, *, background: boo
         )
     options = for_video(options_from(shared, settings))
     video = VideoOptions(**own)
-    checkfor_video(options, video)
+    check_for_video(options, video)
     if background and video.matte_only:
         raise BadOption(
             "matte_only and background_image contradict each other", hint="leave one of them out"
         )
+    behind = options.with_(background="picture.png") if background else options
+    output_form(f"out.{output}", video, behind, _ANY)
     return VideoWish(options=options, video=video, output=output)
 
 
@@ -149,8 +156,8 @@ def taken(settings: Settings) -> bool:
     return settings.video and installed()
 
 
-def rows(settings: Settings) -> list[dict[str, Any]]:
-    """The options of a video as ``/v1/options`` tells them."""
+def rows() -> list[dict[str, Any]]:
+    """The options of a video as ``/v1/options`` tells them, with the library's defaults."""
     from cleancut.server.openapi import option_rows, row_of
 
     shared = [row for row in option_rows() if row["name"] in SHARED]
@@ -160,17 +167,11 @@ def rows(settings: Settings) -> list[dict[str, Any]]:
         "kind": "choice",
         "default": next(iter(OUTPUTS)),
         "section": "video",
-        "help": "the file that is made: webm, mov and mkv can be transparent and keep the sound, "
-        "gif, apng and webp are animations, mp4 needs a background",
+        "help": "the file that is made: webm, mov and mkv are transparent and keep the sound, gif, "
+        "apng and webp are animations, mp4 needs a background",
         "choices": list(OUTPUTS),
     }
-    defaults = asdict(for_video(settings.defaults))
-    return [
-        *({**row, "default": defaults[row["name"]]} for row in shared if row["name"] != "model"),
-        *(row for row in shared if row["name"] == "model"),
-        *own,
-        output,
-    ]
+    return [*shared, *own, output]
 
 
 def megapixels_of(facts: Mapping[str, Any]) -> float:

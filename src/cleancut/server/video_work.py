@@ -10,7 +10,6 @@ from __future__ import annotations
 import logging
 import shutil
 import sys
-import threading
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import closing, suppress
 from pathlib import Path
@@ -20,9 +19,17 @@ from cleancut.batch.budget import usual_limit
 from cleancut.batch.job import Finished, Job, Notice, Progressed, error_from
 from cleancut.batch.local import LocalRunner
 from cleancut.batch.worker import WorkerConfig
-from cleancut.errors import Cancelled, CleancutError, PictureCrashed, StorageFailed, TimedOut
+from cleancut.errors import (
+    Cancelled,
+    CleancutError,
+    ImageTooLarge,
+    PictureCrashed,
+    StorageFailed,
+    TimedOut,
+)
 from cleancut.server.job_store import is_job_id
 from cleancut.server.video_form import for_video
+from cleancut.server.wording import placeless
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,6 +40,9 @@ _log = logging.getLogger(__name__)
 
 #: A child that has not got on by a frame for so long is given up, seconds.
 STALL_S = 600.0
+
+#: What a video of the longest length may have at most, frames a second.
+_MOST_FPS = 120
 
 #: Hears the share that is done, 0 to 1, and what else is known: ``progress_of``.
 Hear = Callable[[Mapping[str, Any]], None]
@@ -55,8 +65,9 @@ class VideoChild:
 
     def __init__(self, settings: Settings, *, command: Sequence[str] = ()) -> None:
         minutes = f"{settings.max_video_minutes:g}"
+        #: Whatever a file says of its length.
+        self._most_frames = int(settings.max_video_minutes * 60 * _MOST_FPS)
         self._stopped = False
-        self._lock = threading.Lock()
         self._runner = LocalRunner(
             WorkerConfig(
                 options=for_video(settings.defaults).to_json(),
@@ -88,7 +99,12 @@ class VideoChild:
         with closing(self._runner.run([job])) as events:
             for event in events:
                 if isinstance(event, Progressed):
-                    hear(progress_of(event))
+                    progress = progress_of(event)
+                    if progress.get("frames", 0) > self._most_frames:
+                        raise ImageTooLarge(
+                            f"more than {self._most_frames} frames", hint="send a part of it"
+                        )
+                    hear(progress)
                 elif isinstance(event, Notice):
                     _log.warning("video process: %s", event.code)
                 elif isinstance(event, Finished):
@@ -99,8 +115,7 @@ class VideoChild:
 
     def stop(self) -> None:
         """See ``Rendering``."""
-        with self._lock:
-            self._stopped = True
+        self._stopped = True
         self._runner.abort()
 
 
@@ -119,9 +134,13 @@ class VideoFolders:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
+    def path(self, job: str, index: int) -> Path:
+        """The folder of one video."""
+        return self._folder / f"{job}-{index}"
+
     def made(self, job: str, index: int) -> Path:
-        """The folder of one video, which may hold what an earlier run has done."""
-        path = self._folder / f"{job}-{index}"
+        """The same, made if it is not there; it may hold what an earlier run has done."""
+        path = self.path(job, index)
         try:
             path.mkdir(parents=True, exist_ok=True, mode=0o700)
         except OSError as error:
@@ -134,14 +153,12 @@ class VideoFolders:
         """Raise ``StorageFailed`` unless ``size`` more bytes are free, and as many for the work."""
         with suppress(OSError):
             if shutil.disk_usage(self._folder.parent).free < 2 * size + _RESERVE:
-                raise StorageFailed(
-                    "the server has no room for this video", hint="try again later"
-                )
+                raise StorageFailed("the server has no room for this video", hint="try again later")
 
     def remove(self, job: str, index: int) -> None:
         """Remove what one video left behind."""
         if is_job_id(job):
-            shutil.rmtree(self._folder / f"{job}-{index}", ignore_errors=True)
+            shutil.rmtree(self.path(job, index), ignore_errors=True)
 
     def sweep(self, at_work: Callable[[str], bool], held: Iterable[tuple[str, int]]) -> None:
         """Remove what belongs to no job that is ``at_work``, but for what is ``held``."""
@@ -167,6 +184,8 @@ def _told(facts: Mapping[str, str]) -> CleancutError:
         return TimedOut(
             f"the video did not get on for {STALL_S:g} s", hint="convert it with another program"
         )
+    if error.kind == "bug":
+        _log.error("a video failed: %s", placeless(error.message))
     return error
 
 

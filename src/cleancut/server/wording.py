@@ -8,6 +8,7 @@ from functools import cache
 
 from cleancut.guidance import Guidance
 from cleancut.options import Options, flag
+from cleancut.video.options import VideoOptions
 
 #: Absolute paths with at least two parts, that do not stand in a URL.
 _PATH = re.compile(
@@ -22,6 +23,8 @@ _NAMED = re.compile(rf"(?<![\w-])(--[a-z][a-z-]+) (?:{_PATH.pattern})(?=:)", re.
 def _spellings() -> dict[str, str]:
     names = {flag(field.name): field.name for field in fields(Options)}
     names |= {flag(field.name): field.name for field in fields(Guidance)}
+    for field in fields(VideoOptions):
+        names[field.metadata.get("flag") or flag(field.name)] = field.name
     return names | {"--preset": "preset"}
 
 

@@ -66,7 +66,7 @@ def open_behind(options: Options) -> Behind | None:
     path = Path(wanted.path)
     if not path.exists():
         raise InputNotFound(f"--background: no such file: {wanted.path}", hint="check the path")
-    if path.suffix.lower() in VIDEO_SUFFIXES:
+    if path.is_dir() or path.suffix.lower() in VIDEO_SUFFIXES:
         try:
             return Moving(path, options.max_megapixels)
         except InputError as error:

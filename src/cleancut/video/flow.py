@@ -73,8 +73,7 @@ def search(one: Look, other: Look, first: Floats | None = None) -> Floats:
 
 
 def checked(one: Look, other: Look, there: Floats, back: Floats) -> Flow:
-    """``there`` (from ``one`` to ``other``) with how far it agrees with ``back`` and the colours.
-    """
+    """``there`` (from ``one`` to ``other``) with how far it agrees with ``back`` and the colours."""
     x, y = places(there)
     returned = cv2.remap(back, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     missed = cv2.magnitude(*cv2.split(there + returned))

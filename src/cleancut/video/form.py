@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Literal
 
@@ -15,6 +15,7 @@ from cleancut.errors import BadOption
 from cleancut.option_values import parse_background
 
 if TYPE_CHECKING:
+    from cleancut.option_choices import CompressChoice
     from cleancut.options import Options
     from cleancut.video.frame import VideoInfo
     from cleancut.video.options import VideoOptions
@@ -65,7 +66,14 @@ class Form:
     kind: FormKind
     grey: bool = False
     tone_mapped: bool = False
+    quality: int | None = None
+    compress: CompressChoice = "fast"
     notes: tuple[str, ...] = ()
+
+    @property
+    def part_suffix(self) -> str:
+        """Of the file of a part; "" where a part is a folder of pictures."""
+        return "" if self.kind == "sequence" else ".mkv"
 
 
 def is_transparent(video: VideoOptions, options: Options) -> bool:
@@ -86,18 +94,18 @@ def output_form(target: str, video: VideoOptions, options: Options, info: VideoI
     path = PurePath(target)
     suffix = path.suffix.lower()
     if target.endswith(("/", "\\")):
-        return _sequence("png", ".png", video, info, alpha)
+        return _sequence("png", ".png", video, options, info, alpha)
     if _PATTERN.search(path.name):
         if suffix not in _PICTURES:
             raise BadOption(
                 f"{target}: numbered pictures cannot be {suffix or 'without a suffix'}",
                 hint="use png, webp, tiff or jpg, like frames/%05d.png",
             )
-        return _sequence(_PICTURES[suffix], suffix, video, info, alpha)
+        return _sequence(_PICTURES[suffix], suffix, video, options, info, alpha)
     if suffix in _ANIMATIONS:
-        return _animation(_ANIMATIONS[suffix], suffix, video, info, alpha)
+        return _animation(_ANIMATIONS[suffix], suffix, video, options, info, alpha)
     if suffix in _CONTAINERS:
-        return _stream(suffix, video, info, alpha)
+        return _stream(suffix, video, options, info, alpha)
     raise _unknown(target, suffix)
 
 
@@ -120,14 +128,17 @@ def _unknown(target: str, suffix: str) -> BadOption:
     )
 
 
-def _stream(suffix: str, video: VideoOptions, info: VideoInfo, alpha: bool) -> Form:
+def _stream(
+    suffix: str, video: VideoOptions, options: Options, info: VideoInfo, alpha: bool
+) -> Form:
     name, held = _CONTAINERS[suffix]
     codecs = held[alpha]
     codec = codecs[0] if video.codec == "auto" and codecs else video.codec
     if codec not in codecs:
         raise _not_held(suffix, codec, alpha=alpha)
     bits = _bits(codec, 8 if video.matte_only else info.bits)
-    return _finished(Form(name, suffix, codec, alpha, bits, video.audio, True, "stream"), video, info)
+    form = Form(name, suffix, codec, alpha, bits, video.audio, True, "stream")
+    return _finished(form, video, options, info)
 
 
 def _not_held(suffix: str, codec: str, *, alpha: bool) -> BadOption:
@@ -160,17 +171,19 @@ def _bits(codec: str, source: int) -> int:
 
 
 def _animation(
-    name: str, suffix: str, video: VideoOptions, info: VideoInfo, alpha: bool
+    name: str, suffix: str, video: VideoOptions, options: Options, info: VideoInfo, alpha: bool
 ) -> Form:
     _no_codec(suffix, video)
     bits = 16 if name == "apng" and info.bits > 8 and not video.matte_only else 8
     form = Form(name, suffix, name, alpha, bits, False, True, "animation")
     if name == "gif" and alpha:
         form = _noted(form, "gif_hard_edges: GIF pixels are opaque or clear; .webp has soft edges")
-    return _finished(form, video, info)
+    return _finished(form, video, options, info)
 
 
-def _sequence(name: str, suffix: str, video: VideoOptions, info: VideoInfo, alpha: bool) -> Form:
+def _sequence(
+    name: str, suffix: str, video: VideoOptions, options: Options, info: VideoInfo, alpha: bool
+) -> Form:
     _no_codec("numbered pictures", video)
     if alpha and name == "jpg":
         raise BadOption(
@@ -178,7 +191,7 @@ def _sequence(name: str, suffix: str, video: VideoOptions, info: VideoInfo, alph
         )
     deep = name in ("png", "tiff") and info.bits > 8 and not video.matte_only
     form = Form(name, suffix, name, alpha, 16 if deep else 8, False, True, "sequence")
-    return _finished(form, video, info)
+    return _finished(form, video, options, info)
 
 
 def _no_codec(what: str, video: VideoOptions) -> None:
@@ -186,10 +199,8 @@ def _no_codec(what: str, video: VideoOptions) -> None:
         raise BadOption(f"{what} has no choice of codec", hint="leave --codec out")
 
 
-def _finished(form: Form, video: VideoOptions, info: VideoInfo) -> Form:
-    from dataclasses import replace
-
-    form = replace(form, grey=video.matte_only)
+def _finished(form: Form, video: VideoOptions, options: Options, info: VideoInfo) -> Form:
+    form = replace(form, grey=video.matte_only, quality=options.quality, compress=options.compress)
     if info.colour.hdr and form.bits == 8 and not video.matte_only:
         form = _noted(
             replace(form, tone_mapped=True),
@@ -203,6 +214,4 @@ def _finished(form: Form, video: VideoOptions, info: VideoInfo) -> Form:
 
 
 def _noted(form: Form, note: str) -> Form:
-    from dataclasses import replace
-
     return replace(form, notes=(*form.notes, note))

@@ -5,14 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
-from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cleancut.errors import OutputNotWritable
 from cleancut.extras import extra
 from cleancut.imaging.files import not_writable
-from cleancut.video.part import TICK, PartFacts, draft_of, read_facts
+from cleancut.video.part import PartFacts, Timeline, draft_of, read_facts, timeline
 
 if TYPE_CHECKING:
     from cleancut.video.form import Form
@@ -32,20 +31,23 @@ def join(
     info: VideoInfo,
     form: Form,
     video: VideoOptions,
-    span: tuple[int, int] | None,
-    quality: int | None = None,
+    span: tuple[int, int | None] | None,
 ) -> tuple[str, ...]:
     """Make ``target`` of parts in their order, with sound and subtitles of ``source``; the notes.
 
     Pictures are not encoded again, except in an animation, whose parts are lossless. ``span`` is
-    what was cut out of the source, in ``info.time_base``; the target then begins at its first frame,
-    else where the source begins. ``quality`` is that of an animated WebP. The target is there whole
-    or not at all. Raises ``OutputNotWritable``.
+    what was cut out of the source, in ``info.time_base``; the target then begins with its first
+    frame, else where the source begins. The target is there whole or not at all. Raises
+    ``OutputNotWritable``.
     """
     if form.kind == "sequence":
-        return form.notes
+        from cleancut.video.sequence_out import settle_sequence
+
+        return settle_sequence(parts, target, form=form)
     if not parts:
-        raise OutputNotWritable(f"{target.name}: there was no frame to write", hint="check the span")
+        raise OutputNotWritable(
+            f"{target.name}: there was no frame to write", hint="check the span"
+        )
     if os.path.exists(source) and target.exists() and target.samefile(source):  # noqa: PTH110
         raise OutputNotWritable(f"{target} is the input itself", hint="choose another output")
     facts = [read_facts(part) for part in parts]
@@ -59,7 +61,7 @@ def join(
             if form.kind == "animation":
                 from cleancut.video.animation_out import write_animation
 
-                write_animation(draft, parts, facts, form=form, info=info, quality=quality)
+                notes += write_animation(draft, parts, facts, form=form, info=info)
             else:
                 notes += _join_stream(
                     draft, parts, facts, source=source, info=info, form=form, video=video, span=span
@@ -89,31 +91,47 @@ def _join_stream(
     info: VideoInfo,
     form: Form,
     video: VideoOptions,
-    span: tuple[int, int] | None,
+    span: tuple[int, int | None] | None,
 ) -> list[str]:
     import av
 
-    from cleancut.video.tracks_out import Sound
+    from cleancut.video.tracks_out import Tracks
 
-    options = {"movie_timescale": str(min(info.time_base.denominator, 2**31 - 1))}
-    mov = form.name in ("mov", "mp4")
-    if mov:
-        options["movflags"] = "faststart"
+    options = {}
+    if form.name in ("mov", "mp4"):
+        options = {
+            "movflags": "faststart",
+            "movie_timescale": str(min(info.time_base.denominator, 2**31 - 1)),
+        }
+    base, times = info.time_base, timeline(parts, facts, info)
     with ExitStack() as stack:
-        first = stack.enter_context(av.open(str(parts[0]), format="matroska"))
+        template = stack.enter_context(av.open(str(parts[0]), format="matroska"))
         container = stack.enter_context(
-            av.open(str(draft), "w", format=form.name, options=options if mov else {})
+            av.open(str(draft), "w", format=form.name, container_options=options)
         )
-        stream = _video_stream(container, first.streams.video[0], info, form)
-        end = _end(parts[-1], facts[-1], info)
-        sound = Sound.open(source, info, form, first_pts=facts[0].start, end_pts=end, span=span)
-        if video.audio:
-            sound.add_to(container)
-        stack.callback(sound.close)
-        pictures = _packets(parts, facts, info, origin=sound.origin, stream=stream)
-        for packet in sound.beside(pictures):
-            container.mux(packet)
-    return sound.notes
+        stream = _video_stream(container, template.streams.video[0], info, form)
+        tracks = Tracks.open(
+            source,
+            info,
+            form,
+            first=times.pts[0] * base,
+            end=times.end * base,
+            cut=span is not None,
+        )
+        stack.callback(tracks.close)
+        if video.audio and form.audio:
+            tracks.add_to(container)
+        begin = round(tracks.origin / base)
+        pictures = _packets(parts, facts, times, begin=begin, stream=stream)
+        for packet in tracks.beside(pictures):
+            if packet.stream is stream:
+                container.mux(packet)
+                continue
+            try:
+                container.mux(packet)
+            except (OSError, ValueError, av.FFmpegError) as error:
+                tracks.drop(packet, error)
+    return tracks.notes
 
 
 def _video_stream(container: Any, template: Any, info: VideoInfo, form: Form) -> Any:
@@ -128,65 +146,33 @@ def _video_stream(container: Any, template: Any, info: VideoInfo, form: Form) ->
     return stream
 
 
-def _end(part: Path, facts: PartFacts, info: VideoInfo) -> int:
-    """Where the last frame ends, in the source's time base."""
-    ticks = _order(part)[0]
-    return facts.start + ticks[-1] + _last(ticks, facts, info)
-
-
-def _last(ticks: Sequence[int], facts: PartFacts, info: VideoInfo) -> int:
-    """How long the last frame is shown: as the source says, else as long as the one before."""
-    if facts.durations and facts.durations[-1] > 0:
-        return facts.durations[-1]
-    if info.rate:
-        return max(1, round(1 / (info.rate * info.time_base)))
-    return ticks[-1] - ticks[-2] if len(ticks) > 1 else max(1, round(Fraction(1, 25) / info.time_base))
-
-
-def _order(part: Path) -> tuple[list[int], int]:
-    """Ticks of a part's frames, rising, and by how many frames its packets are out of order."""
-    import av
-
-    with av.open(str(part), format="matroska") as container:
-        stored = [p.pts for p in container.demux(video=0) if p.pts is not None and p.size]
-    ticks = sorted(stored)
-    place = {tick: index for index, tick in enumerate(ticks)}
-    return ticks, max((index - place[tick] for index, tick in enumerate(stored)), default=0)
-
-
 def _packets(
-    parts: Sequence[Path], facts: Sequence[PartFacts], info: VideoInfo, *, origin: Fraction, stream: Any
+    parts: Sequence[Path], facts: Sequence[PartFacts], times: Timeline, *, begin: int, stream: Any
 ) -> Iterator[Any]:
-    """Packets of all parts; ``dts`` is the pts of so many frames before as the codec reorders."""
+    """Packets of all parts; ``dts`` is the pts of so many frames before as the codec reorders.
+
+    ``begin`` is the source's pts that becomes 0.
+    """
     import av
 
-    begin = round(origin / info.time_base)
-    orders = [_order(part) for part in parts]
-    delay = max(late for _, late in orders)
-    every = [fact.start - begin + tick for fact, (ticks, _) in zip(facts, orders, strict=True) for tick in ticks]
-    durations = [b - a for a, b in zip(every, every[1:], strict=False)]
-    durations.append(_last(orders[-1][0], facts[-1], info))
-    lasting = dict(zip(every, durations, strict=True))
-    step = max(1, min(durations))
-    early = [every[0] - (delay - index) * step for index in range(delay)]
-    times = iter([*early, *every])
-    extradata = None
-    for part, fact in zip(parts, facts, strict=True):
+    pts, late = [at - begin for at in times.pts], times.late
+    lasting = dict(zip(pts, times.durations, strict=True))
+    step = max(1, min(times.durations))
+    dts = iter([*(pts[0] - (late - index) * step for index in range(late)), *pts])
+    extradata: bytes | None = None
+    for number, (part, fact) in enumerate(zip(parts, facts, strict=True)):
         with av.open(str(part), format="matroska") as container:
             picture = container.streams.video[0]
-            if extradata is None:
+            if number == 0:
                 extradata = picture.codec_context.extradata
-            if picture.codec_context.extradata != extradata:
+            elif picture.codec_context.extradata != extradata:
                 raise ValueError("its parts were encoded differently; run again with --fresh")
             for packet in container.demux(picture):
                 if packet.pts is None or not packet.size:
                     continue
                 packet.stream = stream
-                packet.pts = fact.start - begin + packet.pts
-                packet.dts = next(times)
+                packet.pts += fact.start - begin
+                packet.dts = next(dts)
                 packet.duration = lasting[packet.pts]
-                packet.time_base = info.time_base
+                packet.time_base = times.base
                 yield packet
-
-
-__all__ = ["TICK", "join"]

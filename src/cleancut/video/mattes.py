@@ -58,3 +58,11 @@ class Matter(Protocol):
     def finish(self, memory: Memory) -> tuple[Matted, ...]:
         """The mattes that were waiting for frames which will not come."""
         ...
+
+
+def own_transparency(frame: Frame, alpha: Alpha) -> Alpha:
+    """``alpha`` (H, W) within the transparency that the frame came with."""
+    if frame.alpha is None:
+        return alpha
+    within: Alpha = alpha * frame.alpha
+    return within

@@ -11,11 +11,17 @@ from __future__ import annotations
 import json
 import os
 import secrets
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from cleancut.errors import OutputNotWritable
+
+if TYPE_CHECKING:
+    from cleancut.video.frame import VideoInfo
 
 #: One tick of a part's file, whatever it stands for.
 TICK = Fraction(1, 1000)
@@ -69,3 +75,49 @@ def read_facts(path: Path) -> PartFacts:
             f"a finished part of the video cannot be used again: {error}",
             hint="run the same command with --fresh",
         ) from error
+
+
+@dataclass(frozen=True, slots=True)
+class Timeline:
+    """When the frames of all parts are shown: ``pts`` rising, and ``durations``, both in ``base``.
+
+    ``late`` is by how many frames packets are out of order at most (B-frames).
+    """
+
+    base: Fraction
+    pts: list[int]
+    durations: list[int]
+    late: int
+
+    @property
+    def end(self) -> int:
+        """Where the last frame ends."""
+        return self.pts[-1] + self.durations[-1]
+
+
+def timeline(parts: Sequence[Path], facts: Sequence[PartFacts], info: VideoInfo) -> Timeline:
+    """The timeline of ``parts``; a frame lasts until the next, the last as the source says."""
+    pts: list[int] = []
+    late = 0
+    for part, fact in zip(parts, facts, strict=True):
+        ticks, behind = _ticks(part)
+        pts += [fact.start + tick for tick in ticks]
+        late = max(late, behind)
+    said = facts[-1].durations[-1]
+    if said <= 0 and info.rate:
+        said = round(1 / (info.rate * info.time_base))
+    elif said <= 0:
+        said = pts[-1] - pts[-2] if len(pts) > 1 else round(Fraction(1, 25) / info.time_base)
+    durations = [*(later - pts for pts, later in pairwise(pts)), max(1, said)]
+    return Timeline(info.time_base, pts, durations, late)
+
+
+def _ticks(part: Path) -> tuple[list[int], int]:
+    """Ticks of a part's frames, rising, and by how many frames its packets are out of order."""
+    import av
+
+    with av.open(str(part), format="matroska") as container:
+        stored = [p.pts for p in container.demux(video=0) if p.pts is not None and p.size]
+    ticks = sorted(stored)
+    place = {tick: index for index, tick in enumerate(ticks)}
+    return ticks, max((index - place[tick] for index, tick in enumerate(stored)), default=0)

@@ -11,7 +11,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -142,7 +142,7 @@ class PartsFolder:
             report = PartReport.from_json(self._report(part).read_bytes())
         except (OSError, ValueError, TypeError, KeyError, AttributeError):
             return None
-        if report.frames and size_of(self.path(part)) != report.bytes:
+        if report.frames and size_of(self.path(part)) != report.written:
             return None
         return report
 
@@ -152,7 +152,7 @@ class PartsFolder:
         with _disk(path):
             if report.frames:
                 sync(path)
-            report.bytes = size_of(path)
+            report.written = size_of(path)
         write_atomic(self._report(part), report.to_json().encode())
 
     def prepare(self) -> None:
@@ -186,6 +186,30 @@ class PartsFolder:
 
     def _report(self, part: Part) -> Path:
         return self._folder / f"{part.number:05}.json"
+
+
+def pictures_of(part: Path, suffix: str) -> str:
+    """The pattern by which a part of a sequence numbers its pictures, from 0."""
+    return str(part / f"%08d{suffix}")
+
+
+def gather(parts: Sequence[Path], target: str, suffix: str) -> tuple[str, ...]:
+    """Move the pictures of all parts to ``target``, a folder or a pattern, numbered from 0; notes.
+
+    Raises ``OutputNotWritable``.
+    """
+    from cleancut.video.form import numbered
+
+    count = 0
+    with _disk(Path(target)):
+        Path(numbered(target, 0)).parent.mkdir(parents=True, exist_ok=True)
+        for part in parts:
+            for picture in sorted(entry for entry in part.iterdir() if entry.suffix == suffix):
+                picture.replace(numbered(target, count))
+                count += 1
+    if Path(numbered(target, count)).exists():
+        return (f"older_pictures: pictures of an earlier run follow after number {count - 1}",)
+    return ()
 
 
 def root_of(target: Path) -> Path:

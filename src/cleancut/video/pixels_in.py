@@ -229,7 +229,7 @@ def enlarged(plane: NDArray[Any], size: tuple[int, int], *, centred: bool) -> ND
 
 
 def _stored(frame: VideoFrame) -> str | None:
-    """How a frame's planes can be read: "rgb" (packed), "yuv" (planar), or None: not as they are."""
+    """How planes can be read: "rgb" (packed), "yuv" (planar), or None: not as they are."""
     format_ = frame.format
     if format_.name in ("rgb24", "rgba", "rgb48le", "rgba64le"):
         return "rgb"
@@ -257,7 +257,7 @@ def _planes(frame: VideoFrame) -> list[NDArray[Any]]:
     found = []
     for plane in frame.planes:
         pitch = plane.line_size // kind.itemsize
-        values = np.frombuffer(plane, kind, plane.height * pitch)
+        values: NDArray[Any] = np.frombuffer(memoryview(plane), kind, plane.height * pitch)
         found.append(values.reshape(plane.height, pitch)[:, : plane.width])
     return found
 
@@ -272,7 +272,7 @@ def _orientation(frame: VideoFrame) -> tuple[int, tuple[str, ...]]:
     """Orientation as in EXIF of a frame's display matrix (ISO 14496-12, 8.2.2), 16.16 fixed."""
     for data in frame.side_data:
         if getattr(getattr(data, "type", None), "name", "") == "DISPLAYMATRIX":
-            raw = bytes(data)
+            raw = bytes(memoryview(data))  # type: ignore[arg-type]
             break
     else:
         return 1, ()

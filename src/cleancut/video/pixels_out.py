@@ -123,7 +123,9 @@ def _matrix(code: Coding, bits: int, wide: bool, spare: int) -> NDArray[np.float
     unit = float(1 << spare)
     step = float(1 << bits - 8)
     top = (1 << bits) - 1
-    light, colour, black = (top, top, 0.0) if code.full_range else (219 * step, 224 * step, 16 * step)
+    light, colour, black = (
+        (top, top, 0.0) if code.full_range else (219 * step, 224 * step, 16 * step)
+    )
     whole = 65535.0 if wide else 255.0
     rows = [luma * light, to_blue * colour, to_red * colour]
     matrix = np.array([row * unit / whole for row in rows])
@@ -168,7 +170,7 @@ def spread(rgb: Rgb, alpha: Alpha) -> Rgb:
 
 
 def cleared(rgb: Rgb, alpha: Alpha) -> Rgb:
-    """``rgb`` with black where ``alpha`` is 0: what lossless codecs pack best, and hides nothing."""
+    """``rgb`` with black where ``alpha`` is 0: it packs best and shows nothing."""
     seen = cv2.compare(alpha, 0.5 / 255, cv2.CMP_GE)
     hidden: Rgb = cv2.copyTo(rgb, seen)
     return hidden
@@ -183,9 +185,7 @@ def fill_planes(frame: Any, rgb: Rgb, alpha: Alpha | None, layout: Planes, code:
         goal[:] = values.reshape(values.shape[0], -1)
 
 
-def _planes(
-    rgb: Rgb, alpha: Alpha | None, layout: Planes, code: Coding
-) -> list[NDArray[Any]]:
+def _planes(rgb: Rgb, alpha: Alpha | None, layout: Planes, code: Coding) -> list[NDArray[Any]]:
     if not layout.rgb:
         planes = to_yuv(rgb, layout, code)
         return [*planes, _opacity(rgb, alpha, layout.bits)] if layout.alpha else planes

@@ -11,15 +11,15 @@ import time
 from collections.abc import Callable, Generator
 from contextlib import closing
 from fractions import Fraction
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cleancut.errors import Cancelled
 from cleancut.video.ahead import ahead
+from cleancut.video.parts import pictures_of
 from cleancut.video.report import PartReport
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from cleancut.video.dress import Dresser
     from cleancut.video.frame import Frame
     from cleancut.video.mattes import Matted
@@ -48,14 +48,17 @@ def render_part(
     from cleancut.video.dress import Dresser
     from cleancut.video.writing import open_writer
 
-    report = PartReport(networks=tuple(scene.matter.names))
+    report = PartReport(weights=dict(scene.weights))
     clock = _Clock(report.busy_s)
     began = time.perf_counter()
     dresser = Dresser(scene.options, scene.video, scene.info)
-    decoded = ahead(_decoded(scene, part, clock), scene.depth, "cleancut-decode")
+    decoded = ahead(_decoded(scene, part, report, clock), scene.depth, "cleancut-decode")
     matted = ahead(_matted(scene, part, decoded, clock), scene.depth, "cleancut-matte")
     dressed = ahead(_dressed(dresser, matted, report, scene, clock), scene.depth, "cleancut-dress")
     writer: VideoWriter | None = None
+    place = target
+    if scene.form.kind == "sequence":
+        place = Path(pictures_of(target, scene.form.suffix))
     try:
         with closing(dressed):
             for frame in dressed:
@@ -65,7 +68,7 @@ def render_part(
                     if writer is None:
                         report.size = (frame.rgb.shape[1], frame.rgb.shape[0])
                         writer = open_writer(
-                            target, scene.form, scene.info, scene.options, size=report.size
+                            place, scene.form, dresser.info, scene.options, size=report.size
                         )
                     writer.write(frame)
                 report.frames += 1
@@ -78,12 +81,16 @@ def render_part(
         if writer is not None:
             writer.abort()
         raise
+    finally:
+        dresser.close()
     report.seconds = round(time.perf_counter() - began, 3)
     report.busy_s = {name: round(seconds, 3) for name, seconds in report.busy_s.items()}
     return report
 
 
-def _decoded(scene: Scene, part: Part, clock: _Clock) -> Generator[Frame, None, None]:
+def _decoded(
+    scene: Scene, part: Part, report: PartReport, clock: _Clock
+) -> Generator[Frame, None, None]:
     """The part's frames, those that the matter wants to see before, and those after."""
     from cleancut.video.reading import open_video
 
@@ -100,10 +107,13 @@ def _decoded(scene: Scene, part: Part, clock: _Clock) -> Generator[Frame, None, 
             with clock.stage("decode"):
                 frame = next(frames, None)
             if frame is None:
-                return
+                break
             later += part.stop is not None and frame.pts >= part.stop
             if part.stop is None or frame.pts < part.stop or scene.matter.look_ahead:
                 yield frame
+        for note in reader.notes:
+            if note not in info.notes:
+                report.note(note, 0.0)
 
 
 def _matted(

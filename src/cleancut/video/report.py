@@ -36,15 +36,16 @@ class PartReport:
 
     ``times`` and ``confidence`` are those of its frames in order, seconds from the video's first
     frame and 0..1. ``notes`` counts how often each was made, with the time of the first. ``busy_s``
-    are the seconds that each stage worked. ``bytes`` is the size of the part's file.
+    are the seconds that each stage worked. ``weights`` are the sha256 of the networks' weights by
+    name, "" for those without. ``written`` is the size of the part's file.
     """
 
     frames: int = 0
     cuts: int = 0
-    bytes: int = 0
+    written: int = 0
     seconds: float = 0.0
     size: tuple[int, int] | None = None
-    networks: tuple[str, ...] = ()
+    weights: dict[str, str] = field(default_factory=dict)
     times: list[float] = field(default_factory=list)
     confidence: list[float] = field(default_factory=list)
     notes: dict[str, tuple[int, float]] = field(default_factory=dict)
@@ -62,10 +63,14 @@ class PartReport:
     @classmethod
     def from_json(cls, text: str | bytes) -> PartReport:
         """The report that ``to_json`` wrote; ``ValueError`` or ``TypeError`` for anything else."""
-        values = dict(json.loads(text))
+        return cls.from_dict(json.loads(text))
+
+    @classmethod
+    def from_dict(cls, facts: Mapping[str, Any]) -> PartReport:
+        """The report whose fields, as JSON values, are ``facts``; errors as above."""
+        values = dict(facts)
         size = values.get("size")
         values["size"] = None if size is None else (int(size[0]), int(size[1]))
-        values["networks"] = tuple(values.get("networks", ()))
         values["notes"] = {k: (int(n), float(at)) for k, (n, at) in values["notes"].items()}
         return cls(**values)
 
@@ -91,7 +96,7 @@ class VideoReport:
     seconds: float
     video_s: float
     fps: float
-    bytes: int
+    written: int
     parts: int
     jobs: int
     confidence: float | None

@@ -10,9 +10,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from cleancut.errors import OutputNotWritable
+from cleancut.errors import ClusterUnavailable, OutputNotWritable
 from cleancut.video.order import Part, VideoOrder
-from cleancut.video.parts import PartsFolder, plan_parts, size_of
+from cleancut.video.parts import PartsFolder, gather, plan_parts, size_of
 from cleancut.video.render import render_part
 from cleancut.video.report import (
     PartReport,
@@ -134,11 +134,12 @@ class _Work:
         """What came of all parts, how many frames were there before, and notes."""
         scene = self._scene
         span = (scene.start, scene.stop)
-        parts = (Part(0, *span),)
+        parts: tuple[Part, ...] = (Part(0, *span),)
         if scene.form.segmentable:
             parts = plan_parts(scene.info, *span, self._order.part_s)
         name = scene_fingerprint(scene, parts)
-        folder = PartsFolder(self._target, name, scene.form.part_suffix)
+        suffix = "" if scene.form.kind == "sequence" else ".mkv"
+        folder = PartsFolder(self._target, name, suffix)
         notes: tuple[str, ...] = ()
         with folder.held():
             if self._order.fresh:
@@ -217,18 +218,25 @@ class _Work:
             for part in parts
         ]
         for part, report in self._farm.render(orders, self._cancelled):
+            for name, digest in self._scene.weights.items():
+                if (there := report.weights.get(name)) != digest:
+                    raise ClusterUnavailable(
+                        f"a worker has {name} {there or 'missing':.12}, here it is {digest:.12}",
+                        hint="run on every node: cleancut models verify",
+                    )
             self._progress.frame(report.frames)
             yield part, report
 
     def _joined(
         self, parts: Sequence[Part], reports: Sequence[PartReport], folder: PartsFolder
     ) -> tuple[str, ...]:
+        scene = self._scene
+        made = zip(parts, reports, strict=True)
+        files = [folder.path(part) for part, report in made if report.frames]
+        if scene.form.kind == "sequence":
+            return (*scene.form.notes, *gather(files, self._order.target, scene.form.suffix))
         from cleancut.video.join import join
 
-        scene = self._scene
-        files = [
-            folder.path(part) for part, made in zip(parts, reports, strict=True) if made.frames
-        ]
         first = scene.info.start_pts if scene.start is None else scene.start
         cut = scene.start is not None or scene.stop is not None
         last = scene.stop
@@ -297,7 +305,7 @@ def _report(
         source=order.source,
         target=order.target,
         form=scene.form.name,
-        networks=scene.matter.names,
+        networks=tuple(scene.weights),
         size=next((report.size for report in reports if report.size), (info.width, info.height)),
         frames=frames,
         frames_kept=kept,
@@ -305,7 +313,7 @@ def _report(
         seconds=round(seconds, 3),
         video_s=round(max(0.0, (end or 0.0) - begin), 3),
         fps=round((frames - kept) / max(seconds, 1e-6), 2),
-        bytes=size_of(Path(order.target)),
+        written=size_of(Path(order.target)),
         parts=len(reports),
         jobs=jobs,
         confidence=round(sum(sure) / len(sure), 3) if sure else None,

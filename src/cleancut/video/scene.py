@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from cleancut.errors import BadOption
 from cleancut.video.parts import fingerprint, source_facts
 from cleancut.video.report import clock
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from fractions import Fraction
 
     from cleancut.engine import Engine
@@ -33,7 +33,8 @@ _WAITING, _WAITING_BYTES = 4, 48 << 20
 class Scene:
     """A video, what becomes of it, and who finds its mattes.
 
-    ``start`` and ``stop`` are the first pts and the one behind the last, None for the video's own.
+    ``weights`` are the sha256 of the weights by network. ``start`` and ``stop`` are the first pts
+    and the one behind the last, None for the video's own.
     """
 
     source: str
@@ -43,6 +44,7 @@ class Scene:
     info: VideoInfo
     form: Form
     matter: Matter
+    weights: Mapping[str, str]
     start: int | None = None
     stop: int | None = None
 
@@ -84,7 +86,10 @@ def open_scene(order: VideoOrder, engine: Engine) -> tuple[Scene, tuple[str, ...
         if not samples:
             raise nothing_there(order.video, info)
     matter, notes = choose_matter(engine, order.options, order.video, info, samples)
-    scene = Scene(order.source, rate, order.options, order.video, info, form, matter, start, stop)
+    weights = _weights(matter, order.options)
+    scene = Scene(
+        order.source, rate, order.options, order.video, info, form, matter, weights, start, stop
+    )
     return scene, (*info.notes, *notes)
 
 
@@ -104,7 +109,7 @@ def scene_fingerprint(scene: Scene, parts: Sequence[Part]) -> str:
             "video": scene.video.to_json(),
             "form": asdict(scene.form),
             "background": behind,
-            "weights": _weights(scene),
+            "weights": scene.weights,
             "parts": [(part.start, part.stop) for part in parts],
             "versions": [__version__, PIPELINE_VERSION],
         }
@@ -151,11 +156,11 @@ def _samples(reader: VideoReader, start: int | None, stop: int | None) -> list[F
     return found
 
 
-def _weights(scene: Scene) -> list[Any]:
+def _weights(matter: Matter, options: Options) -> dict[str, str]:
     """Names of the networks with the sha256 of their weights."""
     from cleancut.catalog import find
+    from cleancut.models.choose import choose
     from cleancut.weights.resolve import resolve
 
-    names = scene.matter.names
-    rows = [find(scene.options.model)] if scene.options.model != "auto" else map(find, names)
-    return [[row.id, "" if row.family == "echo" else resolve(row).sha256] for row in rows]
+    rows = [*map(find, matter.names)] if options.model == "auto" else [choose(options).lead]
+    return {row.id: "" if row.family == "echo" else resolve(row).sha256 for row in rows}

@@ -58,7 +58,7 @@ def light_table(transfer: int, itemsize: int) -> NDArray[np.uint16]:
     top = (peak - knee) / room
     rolled = knee + room * over * (1 + over * (1 - 1 / top) / top) / (1 + over)
     mapped = np.where(light > knee, np.minimum(rolled, 1), light)
-    return np.rint(np.clip(mapped, 0, 1) * 65535).astype(np.uint16)
+    return np.asarray(np.rint(np.clip(mapped, 0, 1) * 65535), np.uint16)
 
 
 def _pq(signal: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -79,7 +79,7 @@ def _hlg(signal: NDArray[np.float64]) -> NDArray[np.float64]:
 def _srgb_table() -> NDArray[np.uint8]:
     light = np.linspace(0, 1, 65536)
     curve = np.where(light <= 0.0031308, light * 12.92, 1.055 * light ** (1 / 2.4) - 0.055)
-    return np.rint(curve * 255).astype(np.uint8)
+    return np.asarray(np.rint(curve * 255), np.uint8)
 
 
 def _through(values: NDArray[Any], table: NDArray[Any]) -> NDArray[Any]:

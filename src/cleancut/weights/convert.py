@@ -1,4 +1,4 @@
-"""Make a stored ONNX file out of downloaded parts: cut unused outputs off, convert TensorFlow.js.
+"""Make a stored ONNX file out of downloaded parts: cut outputs or ends off, convert TensorFlow.js.
 
 Run as ``python -m cleancut.weights.convert`` in a process of its own, so that a crash, the memory
 and the log lines of onnx and TensorFlow stay out of the program that wants the model.
@@ -21,11 +21,12 @@ from cleancut.catalog import WeightFile
 from cleancut.errors import CleancutError, WeightsCorrupt, WeightsError
 from cleancut.extras import extra
 from cleancut.weights import tfjs
+from cleancut.weights.reach import keep_only, reachable
 
 if TYPE_CHECKING:
-    from onnx import GraphProto, ModelProto, NodeProto
+    from onnx import ModelProto
 
-TIMEOUT_S = {"prune": 300.0, "tfjs": 900.0}
+TIMEOUT_S = {"prune": 300.0, "tfjs": 900.0, "rvm": 300.0}
 _MARK = "cleancut-convert:"
 
 
@@ -81,6 +82,17 @@ def tfjs_to_onnx(graph: Path, weights: Path, target: Path, keep: str = "") -> No
     prune_outputs(target, target, keep)
 
 
+def _split(paths: list[str], target: Path) -> dict[str, str]:
+    """The graph of Robust Video Matting without its full-size part; says what was done."""
+    from cleancut.weights import rvm, rvm_cut
+
+    if len(paths) == 2:
+        rvm.to_onnx(Path(paths[0]), Path(paths[1]), target)
+        return {"graph": "small frame to small matte"}
+    cut = rvm_cut.to_onnx(Path(paths[0]), target)
+    return {"graph": "cut before the full size" if cut else "whole: the place to cut was not found"}
+
+
 def _prune(model: ModelProto, keep: str) -> None:
     import onnx
 
@@ -90,63 +102,18 @@ def _prune(model: ModelProto, keep: str) -> None:
         raise WeightsCorrupt(f"the model has no output {keep!r} (it has {', '.join(names[:12])})")
     if any(t.data_location == onnx.TensorProto.EXTERNAL for t in graph.initializer):
         raise WeightsCorrupt("the model keeps its weights in another file")
-    _keep_only(graph.output, {keep or names[0]})
-    nodes, needed = _reachable(graph.node, keep or names[0])
+    keep_only(graph.output, {keep or names[0]})
+    nodes, needed = reachable(graph.node, [keep or names[0]])
     del graph.node[:]
     graph.node.extend(nodes)
-    _keep_only(graph.initializer, needed)
+    keep_only(graph.initializer, needed)
     weights = {tensor.name for tensor in graph.initializer}
-    _keep_only(graph.input, needed)
-    _keep_only(graph.value_info, needed)
+    keep_only(graph.input, needed)
+    keep_only(graph.value_info, needed)
     for value in graph.input:
         shape = value.type.tensor_type.shape
         if value.name not in weights and shape.dim and not shape.dim[0].HasField("dim_value"):
             shape.dim[0].dim_value = 1
-
-
-def _reachable(nodes: Iterable[NodeProto], output: str) -> tuple[list[NodeProto], set[str]]:
-    """Nodes that ``output`` needs, in topological order, and the names of all values they use.
-
-    Optimised graphs exist (the fp16 IS-Net is one) whose nodes are in another order, which ONNX
-    forbids and some runtimes refuse.
-    """
-    from graphlib import CycleError, TopologicalSorter
-
-    owned = list(nodes)  # one Python object a node: protobuf would make new ones at each access
-    maker = {name: at for at, node in enumerate(owned) for name in node.output if name}
-    reads: dict[int, list[str]] = {}
-    names, todo = {output}, [output]
-    while todo:
-        at = maker.get(todo.pop())
-        if at is not None and at not in reads:
-            reads[at] = list(_reads(owned[at]))
-            todo.extend(reads[at])
-            names.update(reads[at])
-            names.update(owned[at].output)
-    needs = {at: [maker[name] for name in reads[at] if name in maker] for at in sorted(reads)}
-    try:
-        order = list(TopologicalSorter(needs).static_order())
-    except CycleError as error:
-        raise WeightsCorrupt("the model's graph runs in a circle") from error
-    return [owned[at] for at in order], names
-
-
-def _keep_only(rows: Any, names: set[str]) -> None:
-    for at in reversed(range(len(rows))):
-        if rows[at].name not in names:
-            del rows[at]
-
-
-def _reads(node: NodeProto) -> Iterator[str]:
-    """Names a node reads, those that its subgraphs (If, Loop) capture included."""
-    yield from (name for name in node.input if name)
-    graphs: list[GraphProto] = [a.g for a in node.attribute if a.HasField("g")]
-    for attribute in node.attribute:
-        graphs.extend(attribute.graphs)
-    for graph in graphs:
-        yield from (output.name for output in graph.output)
-        for inner in graph.node:
-            yield from _reads(inner)
 
 
 @contextmanager
@@ -233,6 +200,8 @@ def _main(arguments: list[str]) -> None:
         if kind == "prune":
             prune_outputs(Path(paths[0]), Path(target), keep)
             tools = _versions(["onnx"])
+        elif kind == "rvm":
+            tools = _versions(["onnx"]) | _split(paths, Path(target))
         else:
             tfjs_to_onnx(Path(paths[0]), Path(paths[1]), Path(target), keep)
             tools = _versions(["onnx", "tf2onnx", "tensorflow", "tensorflow-cpu"])

@@ -32,7 +32,7 @@ def to_onnx(graph_json: Path, weights_bin: Path, target: Path) -> None:
     from google.protobuf import json_format  # type: ignore[import-untyped, unused-ignore]
     from tensorflow.core.framework import graph_pb2
 
-    model = _read_json(graph_json)
+    model = read_graph(graph_json)
     try:
         weights = read_weights(model["weightsManifest"], weights_bin.read_bytes())
         graph = json_format.ParseDict(model["modelTopology"], graph_pb2.GraphDef())
@@ -85,7 +85,8 @@ def read_weights(manifest: Any, data: bytes) -> dict[str, Tensor]:
     return weights
 
 
-def _read_json(path: Path) -> dict[str, Any]:
+def read_graph(path: Path) -> dict[str, Any]:
+    """The JSON of a graph model; ``WeightsCorrupt`` if it is none."""
     if path.stat().st_size > _JSON_LIMIT:
         raise WeightsCorrupt(f"{path.name} is too large for a graph")
     try:

@@ -69,11 +69,36 @@ export function presets() {
  *   `onProgress` hears the upload's share, with "waiting", "sending" or "working"
  * @returns {Promise<{blob: Blob, facts: import("./items.js").Facts}>}
  */
-export async function cut({ image, fields = {}, files = {}, signal, onProgress }) {
+export function cut({ image, fields = {}, files = {}, signal, onProgress }) {
+  return patiently(() => cutOnce({ image, fields, files, signal, onProgress }), { signal, onProgress });
+}
+
+/**
+ * Start a job; patient and with a key as `cut` is.
+ * @param {{fields: Record<string, string>, files: Record<string, Blob>, signal?: AbortSignal,
+ *   onProgress?: (share: number, state: string) => void}} order
+ * @returns {Promise<any>} the job
+ */
+export function startJob({ fields, files, signal, onProgress }) {
+  const once = async () => JSON.parse(await textOf((await posted("v1/jobs", { fields, files, signal, onProgress })).response));
+  return patiently(once, { signal, onProgress });
+}
+
+/** How a job stands, or will in `wait` seconds if it ends no sooner. @param {string} id */
+export function job(id, wait = 0) {
+  return getJson(`v1/jobs/${encodeURIComponent(id)}?wait=${wait}`);
+}
+
+/** Call a job off, or remove its results. @param {string} id */
+export function removeJob(id) {
+  return getJson(`v1/jobs/${encodeURIComponent(id)}`, "DELETE");
+}
+
+async function patiently(once, { signal, onProgress }) {
   for (let tries = 0; ; tries += 1) {
     const used = key;
     try {
-      return await cutOnce({ image, fields, files, signal, onProgress });
+      return await once();
     } catch (error) {
       if (!(error instanceof Problem)) throw error;
       if (error.status === 401 && (await newKey(used))) continue;
@@ -84,20 +109,32 @@ export async function cut({ image, fields = {}, files = {}, signal, onProgress }
   }
 }
 
-function cutOnce({ image, fields, files, signal, onProgress }) {
+async function cutOnce({ image, fields, files, signal, onProgress }) {
+  const started = performance.now();
+  const request = await posted("v1/cutouts", { fields, files: { image, ...files }, signal, onProgress });
+  const header = (name) => request.getResponseHeader(name);
+  return { blob: request.response, facts: factsOf(header, performance.now() - started) };
+}
+
+/**
+ * A form sent once; throws a `Problem` unless it is answered with 2xx.
+ * @param {string} path
+ * @param {{fields?: Record<string, string>, files?: Record<string, Blob>, signal?: AbortSignal,
+ *   onProgress?: (share: number, state: string) => void}} parts
+ * @returns {Promise<XMLHttpRequest>} with a Blob as its response
+ */
+function posted(path, { fields = {}, files = {}, signal, onProgress }) {
   const form = new FormData();
-  form.append("image", image, nameOf(image, "picture"));
-  for (const [name, value] of Object.entries(fields)) form.append(name, value);
   for (const [name, file] of Object.entries(files)) form.append(name, file, nameOf(file, name));
+  for (const [name, value] of Object.entries(fields)) form.append(name, value);
   return new Promise((resolve, reject) => {
     const request = new XMLHttpRequest();
-    const started = performance.now();
     const stop = () => request.abort();
     const failed = (error) => {
       signal?.removeEventListener("abort", stop);
       reject(error);
     };
-    request.open("POST", "v1/cutouts");
+    request.open("POST", path);
     if (key) request.setRequestHeader("X-API-Key", key);
     request.responseType = "blob";
     request.upload.onprogress = (event) => {
@@ -107,11 +144,11 @@ function cutOnce({ image, fields, files, signal, onProgress }) {
     request.onabort = () => failed(new DOMException("called off", "AbortError"));
     request.onerror = () => failed(unreachable());
     const answer = async () => {
-      const header = (name) => request.getResponseHeader(name);
-      if (request.status !== 200) {
-        throw problemOf(request.status, header("Retry-After"), await textOf(request.response));
+      if (request.status < 200 || request.status > 299) {
+        const retry = request.getResponseHeader("Retry-After");
+        throw problemOf(request.status, retry, await textOf(request.response));
       }
-      return { blob: request.response, facts: factsOf(header, performance.now() - started) };
+      return request;
     };
     request.onload = () => {
       signal?.removeEventListener("abort", stop);
@@ -155,12 +192,12 @@ function notesOf(text) {
   });
 }
 
-async function getJson(path) {
+async function getJson(path, method = "GET") {
   for (;;) {
     const used = key;
     let answer;
     try {
-      answer = await fetch(path, { headers: used ? { "X-API-Key": used } : {} });
+      answer = await fetch(path, { method, headers: used ? { "X-API-Key": used } : {} });
     } catch {
       throw unreachable();
     }

@@ -47,9 +47,23 @@ export async function setLanguage(code) {
   document.dispatchEvent(new Event("language"));
 }
 
+/** Words of parts of the page that are loaded when they are needed. @type {Set<Loader>} */
+const more = new Set();
+
+/**
+ * Know the words of another part of the page, now and in every language that is chosen.
+ * @typedef {(code: string) => Promise<{default: Record<string, string>}>} Loader
+ * @param {Loader} load
+ */
+export async function learnWords(load) {
+  more.add(load);
+  words = { ...words, ...(await load(current)).default };
+}
+
 async function speak(code) {
   const spoken = code === "zh" ? await import("./words/zh.js") : await import("./words/en.js");
-  words = spoken.default;
+  const others = await Promise.all([...more].map((load) => load(code)));
+  words = Object.assign({}, spoken.default, ...others.map((one) => one.default));
   current = code;
   document.documentElement.lang = TAGS[code];
 }
