@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .PHONY: demo serve test soak check lint fmt docs docs-picture bench-start bench-speed bench-server \
-	bench-page bench-accuracy clean
+	bench-page bench-accuracy bench-video clean
 
 demo: $(VENV)/.installed
 	@$(BIN)/cleancut demo $(if $(IMAGE),"$(IMAGE)") -o demo-out
@@ -63,6 +63,12 @@ bench-server: $(VENV)/.installed
 bench-page: $(VENV)/.dev
 	$(BIN)/cleancut models pull u2netp
 	$(BIN)/python -m tests.page.speed
+
+# Frames and whole videos beside rembg and backgroundremover; DIR= clips with true mattes.
+bench-video: $(VENV)/.installed
+	$(BIN)/python -m pip install --quiet --editable '.[video]'
+	$(BIN)/cleancut models pull u2netp isnet
+	$(BIN)/cleancut bench video $(if $(DIR),"$(DIR)")
 
 # Scores the default model beside rembg on your pictures: make bench-accuracy DIR=pictures
 bench-accuracy: $(VENV)/.installed

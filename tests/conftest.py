@@ -64,6 +64,13 @@ def pulled_selfies(pulled: Path) -> Path:
     return pulled
 
 
+@pytest.fixture(scope="session")
+def pulled_rvm(pulled: Path) -> Path:
+    """The same folder with Robust Video Matting, which is translated from TensorFlow.js."""
+    _pull(pulled, "rvm")
+    return pulled
+
+
 @pytest.fixture
 def real_models(pulled: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Use the pulled models and their measured backends in this test."""

@@ -16,6 +16,7 @@ from cleancut.version import __version__
 
 if TYPE_CHECKING:
     from cleancut import errors as errors
+    from cleancut import video as video
     from cleancut.catalog import catalog as list_models
     from cleancut.engine import Engine as Engine
     from cleancut.engine import cutout as cutout
@@ -53,12 +54,13 @@ __all__ = [
     "list_models",
     "matte",
     "pull",
+    "video",
 ]
 
 
 def __getattr__(name: str) -> Any:
-    if name == "errors":
-        return import_module("cleancut.errors")
+    if name in ("errors", "video"):
+        return import_module(f"cleancut.{name}")
     if name not in _HOMES:
         raise AttributeError(f"module 'cleancut' has no attribute {name!r}")
     module, attribute = _HOMES[name]

@@ -110,10 +110,10 @@ def test_a_full_disk_is_done_without(
 ) -> None:
     real = openvino._compile_into
 
-    def full(core: object, path: Path, target: str, config: dict, wanted: object) -> object:
+    def full(core: object, path: Path, target: str, config: dict, *rest: object) -> object:
         if "CACHE_DIR" in config:
             raise RuntimeError("Can't write: No space left on device")
-        return real(core, path, target, config, wanted)
+        return real(core, path, target, config, *rest)
 
     monkeypatch.setattr(openvino, "_compile_into", full)
     assert answer(model, tmp_path / "cache").shape == (1, 4, 16, 16)
@@ -130,8 +130,8 @@ def test_a_killed_process_leaves_nothing_that_is_used(
 
     real = openvino._compile_into
 
-    def half(core: object, path: Path, target: str, config: dict, wanted: object) -> object:
-        real(core, path, target, config, wanted)
+    def half(core: object, path: Path, target: str, config: dict, *rest: object) -> object:
+        real(core, path, target, config, *rest)
         for blob in Path(config["CACHE_DIR"]).glob("*.blob"):
             blob.chmod(0o600)
             os.truncate(blob, 100)
@@ -231,3 +231,18 @@ def test_other_weights_in_a_file_beside_the_model_are_compiled_anew(tmp_path: Pa
         os.utime(tmp_path / "w.bin", (number, number))
         session = openvino.open_session(path, device="cpu", cache_dir=cache)
         assert (session.run({"x": x})["y"] == number).all()
+
+
+def test_fixed_shapes_are_kept_apart_in_the_cache(tmp_path: Path) -> None:
+    model = graphs.conv(tmp_path / "m.onnx", size=None)
+    for size in (16, 32, 16):
+        session = openvino.open_session(
+            model,
+            device="cpu",
+            cache_dir=tmp_path / "cache",
+            shapes={"picture": (1, 3, size, size)},
+        )
+        assert session.inputs["picture"] == (1, 3, size, size)
+        feed = np.zeros((1, 3, size, size), np.float32)
+        assert session.run({"picture": feed})["alpha"].shape == (1, 4, size, size)
+    assert len(list((tmp_path / "cache").glob("openvino-*"))) == 2

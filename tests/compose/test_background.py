@@ -38,6 +38,18 @@ def test_over_equals_a_viewer_compositing_the_saved_png() -> None:
     assert (over(front, alpha, back)[50:90] == front[50:90]).all()
 
 
+def test_over_rounds_every_sum_of_bytes_as_whole_numbers_do() -> None:
+    value = np.arange(256, dtype=np.uint8)
+    front = np.repeat(value[:, None, None], 256, axis=1).repeat(3, axis=2)
+    alpha = np.tile(value.astype(np.float32) / 255, (256, 1))
+    weight = value.astype(int)[None, :, None]
+    for level in (0, 1, 77, 128, 254, 255):
+        back = np.full_like(front, level)
+        exact = (front * weight + level * (255 - weight) + 127) // 255
+        assert (over(front, alpha, back) == exact).all()
+        assert (over(front, alpha, solid_colour(front, (level,) * 3)) == exact).all()
+
+
 def test_over_leaves_its_arguments_alone() -> None:
     front, back, alpha = _flat((9, 9, 9)), _flat((1, 2, 3)), np.full((4, 5), 0.3, np.float32)
     over(front, alpha, back)

@@ -15,6 +15,7 @@ from cleancut.bench.pictures import fetch_demo_pictures
 from cleancut.catalog import find
 from cleancut.cli.main import main
 from cleancut.models.load import Placing, load
+from cleancut.options import PrecisionChoice
 
 pytestmark = [pytest.mark.weights, pytest.mark.usefixtures("real_models")]
 
@@ -58,6 +59,30 @@ def test_a_converted_selfie_model_cuts_out_a_person(
     assert alpha[120, 220] > 0.95
     assert all(alpha[point] < 0.05 for point in ASTRONAUT_OUT)
     assert _iou(alpha, engine.matte(rgb, model="modnet")) > 0.9
+
+
+@pytest.mark.convert
+@pytest.mark.usefixtures("pulled_rvm")
+@pytest.mark.parametrize("precision", ["f32", "auto"])
+def test_the_translated_video_model_cuts_out_a_moving_person(
+    precision: PrecisionChoice, photos: dict[str, Path]
+) -> None:
+    with Image.open(photos["astronaut"]) as image:
+        rgb = np.asarray(image.convert("RGB"))
+    model, state = load(find("rvm"), Placing(precision=precision)), None
+    for shift in (0, 6, 12):
+        frame = np.ascontiguousarray(np.roll(rgb, shift, axis=1)[:, :448])
+        prediction = model.predict(frame, state)
+        state = prediction.state
+        alpha, colours = prediction.alpha, prediction.foreground
+        assert alpha.shape == (512, 448)
+        sure = 0.95 if shift else 0.8  # it is surer of what it has seen before
+        assert all(alpha[row, column + shift] > sure for row, column in ASTRONAUT_IN)
+        assert alpha[30, 60] < 0.05
+        portrait = Engine().matte(frame, model="modnet")
+        assert _iou(alpha[:300], portrait[:300]) > 0.9  # below she holds a helmet
+        assert colours is not None
+        assert np.array_equal(colours[alpha == 1], frame[alpha == 1])
 
 
 @pytest.mark.parametrize("name", ["u2netp", "isnet"])

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from cleancut.errors import BadArray
+from cleancut.matting import foreground
 from cleancut.matting.foreground import clear_hidden, estimate_foreground
 
 from .scenes import hairy_alpha, scene
@@ -47,6 +48,25 @@ def test_hairs_lose_most_of_the_old_background(size: tuple[int, int]) -> None:
     raw = s.error(s.rgb)
     assert raw > 10
     assert s.error(estimate_foreground(s.rgb, s.alpha)) < 0.2 * raw
+
+
+@pytest.mark.parametrize("size", [(160, 190), (501, 703), (1080, 1920)])
+def test_quick_estimates_are_nearly_as_good(size: tuple[int, int]) -> None:
+    s = scene(hairy_alpha(*size))
+    before = s.rgb.copy()
+    found = estimate_foreground(s.rgb, s.alpha, quick=True)
+    assert s.error(found) < 0.25 * s.error(s.rgb)
+    sure = (s.alpha < 0.5 / 255) | (s.alpha > 1 - 0.5 / 255)
+    assert (found[sure] == s.rgb[sure]).all()
+    assert (s.rgb == before).all()
+
+
+def test_quick_estimates_are_the_same_picked_and_in_tiles(monkeypatch: pytest.MonkeyPatch) -> None:
+    s = scene(hairy_alpha(501, 703))
+    picked = estimate_foreground(s.rgb, s.alpha, quick=True).astype(int)
+    monkeypatch.setattr(foreground, "_FEW", -1.0)
+    tiled = estimate_foreground(s.rgb, s.alpha, quick=True)
+    assert np.abs(picked - tiled).max() <= 1
 
 
 def test_fur_loses_most_of_the_old_background() -> None:

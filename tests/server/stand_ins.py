@@ -170,7 +170,9 @@ class FakeWeb:
 
     def check(self, url: str) -> None: ...
 
-    def get(self, url: str, *, max_bytes: int, folder: Path) -> Fetched:
+    def get(
+        self, url: str, *, max_bytes: int, folder: Path, total_s: float | None = None
+    ) -> Fetched:
         found = self.pictures.get(url, FetchFailed("no such picture"))
         if isinstance(found, CleancutError):
             raise found

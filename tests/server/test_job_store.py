@@ -120,6 +120,42 @@ def test_a_job_goes_its_way(store: JobStore, spool: Path) -> None:
     assert store.claim(lease_s=30) == []
 
 
+def test_videos_wait_in_a_line_of_their_own(opener: Opener, spool: Path) -> None:
+    store = opener()
+    back = a_file(spool, b"behind")
+    clip = NewItem(name="a.mp4", source=a_file(spool, b"clip"), background=back)
+    video, _ = store.add(a_job(spool, kind="video", items=[clip]))
+    pictures, _ = store.add(a_job(spool, 1))
+    assert store.usage().waiting == 2
+    assert take(store).job == pictures.id
+    assert store.claim(lease_s=30.0) == []
+    (claim,) = store.claim(lease_s=30.0, kind="video")
+    assert (claim.job, claim.kind) == (video.id, "video")
+    for find, data in ((store.source, b"clip"), (store.background, b"behind")):
+        path = find(claim, spool)
+        assert path is not None
+        assert path.read_bytes() == data
+    store.release(claim)
+    (again,) = store.claim(lease_s=30.0, kind="video")
+    before = store.usage().bytes
+    (result := spool / "result").write_bytes(b"out")
+    assert store.finish(again, Done(facts={"frames": 3}, format="webm"), result)
+    assert store.usage().bytes == before - len(b"clip") - len(b"behind") + len(b"out")
+    assert store.background(again, spool) is None
+
+
+def test_how_far_an_item_is_is_told_until_it_ends(store: JobStore, spool: Path) -> None:
+    job, _ = store.add(a_job(spool, 1, kind="video"))
+    (claim,) = store.claim(lease_s=30.0, kind="video")
+    store.progress(claim, {"share": 0.5})
+    (item,) = store.items(job.id, limit=1)
+    assert (item.status, item.facts) == ("running", {"share": 0.5})
+    store.release(claim)
+    store.progress(claim, {"share": 0.9})
+    (item,) = store.items(job.id, limit=1)
+    assert (item.status, item.facts) == ("queued", None)
+
+
 def test_everything_is_there_for_the_next_process(opener: Opener, spool: Path) -> None:
     first = opener()
     job, _ = first.add(a_job(spool, 3))

@@ -22,7 +22,7 @@ def _assets(ask: Asker) -> list[str]:
         folder = path.rpartition("/")[0] + "/"
         named = re.findall(r"(?:src|href)=\"([^\"#:]+)\"", text) if path == "/" else []
         if path.endswith(".js"):
-            named = re.findall(r"(?:from|import)\s*\(?\s*\"(\.[^\"]+)\"", text)
+            named = re.findall(r"(?:from|import|new URL)\s*\(?\s*\"(\.[^\"]+)\"", text)
         for name in named:
             whole = name if name.startswith("/") else folder + name
             while "/../" in whole or "/./" in whole:
@@ -167,7 +167,7 @@ def test_a_server_of_apis_only_points_to_its_docs(tmp_path: Path) -> None:
 
 def test_about_tells_limits_and_formats(tmp_path: Path) -> None:
     limits = {"max_body": 5_000_000, "max_megapixels": 12.0, "queue": 3, "max_job_items": 7}
-    with client(tmp_path, **limits, max_job_body=9_000_000) as ask:
+    with client(tmp_path, **limits, max_job_body=9_000_000, video=False) as ask:
         about = ask.get("/v1/about").json()
         formats = {row["name"]: row for row in ask.get("/v1/options").json()}["format"]["choices"]
     assert about["limits"] == {
@@ -176,6 +176,8 @@ def test_about_tells_limits_and_formats(tmp_path: Path) -> None:
         "queue": 3,
         "job_items": 7,
         "job_bytes": 9_000_000,
+        "video_bytes": 2000 << 20,
+        "video_minutes": 60.0,
     }
     assert (about["name"], about["key_needed"], about["video"]) == ("cleancut", False, False)
     assert {"png", "webp", "jpg", "tiff", "zip"} <= set(about["writes"]) <= set(formats)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
 
@@ -15,25 +16,26 @@ from cleancut.video.reading import open_video
 HEIGHT, WIDTH = 48, 64
 
 
-def pictures(count: int, height: int = HEIGHT, width: int = WIDTH) -> list[NDArray[np.uint8]]:
+def pictures(count: int, height: int = HEIGHT, width: int = WIDTH) -> Iterator[NDArray[np.uint8]]:
     y, x = np.mgrid[:height, :width]
-    found = []
     for number in range(count):
         middle = 10 + (number * 3) % (width - 20)
         edge = np.clip(height / 4 - np.hypot(y - height / 2, x - middle) + 0.5, 0, 1)
         grey = (20 + 215 * edge).astype(np.uint8)
-        found.append(np.dstack([grey, grey, 255 - grey // 2]))
-    return found
+        yield np.dstack([grey, grey, 255 - grey // 2])
 
 
-def clip(path: Path, count: int = 20, *, rate: int = 10, sound: bool = False) -> Path:
+def clip(
+    path: Path, count: int = 20, *, rate: int = 10, sound: bool = False, scale: int = 1
+) -> Path:
     """A video of ``count`` frames at ``rate`` a second, H.264 with a key frame every 5."""
     with av.open(str(path), "w") as container:
         stream = container.add_stream("libx264", rate=rate, options={"g": "5", "crf": "10"})
-        stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, "yuv420p"
+        height, width = scale * HEIGHT, scale * WIDTH
+        stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
         stream.time_base = stream.codec_context.time_base = Fraction(1, 1000)
         tone = container.add_stream("aac", rate=8000) if sound else None
-        for number, rgb in enumerate(pictures(count)):
+        for number, rgb in enumerate(pictures(count, height, width)):
             frame = av.VideoFrame.from_ndarray(rgb, format="rgb24")
             frame.pts, frame.time_base = number * 1000 // rate, Fraction(1, 1000)
             container.mux(stream.encode(frame))
@@ -50,6 +52,11 @@ def clip(path: Path, count: int = 20, *, rate: int = 10, sound: bool = False) ->
 def frames_of(path: Path | str) -> list[Frame]:
     with open_video(str(path)) as reader:
         return list(reader.frames())
+
+
+def times_of(path: Path | str) -> list[float]:
+    with open_video(str(path)) as reader:
+        return [round(reader.info.seconds(frame.pts), 6) for frame in reader.frames()]
 
 
 def same_frames(one: Path | str, other: Path | str) -> bool:

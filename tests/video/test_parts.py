@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from cleancut.errors import OutputNotWritable
 from cleancut.video.frame import VideoInfo
 from cleancut.video.order import Part
-from cleancut.video.parts import PartsFolder, fingerprint, gather, plan_parts, source_facts
+from cleancut.video.parts import PartsFolder, fingerprint, plan_parts, source_facts
 from cleancut.video.report import PartReport
 
 
@@ -22,7 +23,7 @@ def test_parts_are_even_and_follow_each_other_without_gaps() -> None:
     assert len(parts) == 10
     assert (parts[0].start, parts[-1].stop) == (None, None)
     assert [part.number for part in parts] == list(range(10))
-    assert all(a.stop == b.start for a, b in zip(parts, parts[1:], strict=False))
+    assert all(a.stop == b.start for a, b in pairwise(parts))
     lengths = [part.stop - part.start for part in parts[:-1] if part.stop and part.start]
     assert max(lengths) - min(lengths) <= 1
 
@@ -108,16 +109,3 @@ def test_a_source_that_changed_has_another_fingerprint(tmp_path: Path) -> None:
     before = fingerprint(source_facts(str(frames)))
     (frames / "2.png").write_bytes(b"1")
     assert fingerprint(source_facts(str(frames))) != before
-
-
-def test_pictures_of_parts_are_numbered_through(tmp_path: Path) -> None:
-    parts = []
-    for number, count in enumerate((2, 1)):
-        part = tmp_path / f"part{number}"
-        part.mkdir()
-        for picture in range(count):
-            (part / f"{picture:08}.png").write_bytes(bytes([10 * number + picture]))
-        parts.append(part)
-    assert gather(parts, str(tmp_path / "out" / "%03d.png"), ".png") == ()
-    found = {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()}
-    assert found == {"000.png": b"\0", "001.png": b"\1", "002.png": b"\x0a"}

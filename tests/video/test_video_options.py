@@ -75,5 +75,5 @@ def test_a_matte_has_no_background() -> None:
 
 
 def test_options_that_a_video_shares_are_fields_of_options() -> None:
-    known = {name for name in Options.__dataclass_fields__}
+    known = set(Options.__dataclass_fields__)
     assert set(PICTURE_OPTIONS) <= known

@@ -125,12 +125,14 @@ def open_session(
     outputs: Sequence[str] | None = None,
     threads: int | None = None,
     cache_dir: Path | None = None,
+    shapes: Mapping[str, tuple[int, ...]] | None = None,
     reason: str = "requested",
 ) -> OpenVinoSession:
     """Load the ONNX file at ``path`` on exactly the device asked for.
 
     ``provider`` is OpenVINO's device name ("CPU", "GPU.1"); ``outputs`` are the only ones computed
     and returned. ``cache_dir`` keeps compiled graphs; if it cannot be written, none are kept.
+    ``shapes`` fixes those of all inputs, which may be a third faster than any.
 
     Raises ``BackendUnavailable`` if the device or precision cannot be had, ``WeightsMissing`` or
     ``WeightsCorrupt`` for the file, ``InferenceFailed`` if the runtime refuses the graph,
@@ -147,7 +149,7 @@ def open_session(
     try:
         files = [path, *(path.parent / name for name in signature.external)]
         kept = None if all_wanted else wanted
-        compiled = _compile(core, files, target, config, kept, cache_dir)
+        compiled = _compile(core, files, target, config, kept, shapes, cache_dir)
         return OpenVinoSession(
             compiled,
             Placement("openvino", device, precision, target, reason),
@@ -214,6 +216,7 @@ def _compile(
     target: str,
     config: dict[str, Any],
     wanted: Sequence[str] | None,
+    shapes: Mapping[str, tuple[int, ...]] | None,
     cache_dir: Path | None,
 ) -> Any:
     """Compile, through the cache if there is one. Trouble with the cache only costs time.
@@ -222,11 +225,12 @@ def _compile(
     """
     path = files[0]
     if cache_dir is None:
-        return _compile_into(core, path, target, config, wanted)
-    entry = _entry(cache_dir, files, target, config, wanted)
+        return _compile_into(core, path, target, config, wanted, shapes)
+    entry = _entry(cache_dir, files, target, config, wanted, shapes)
     if entry.is_dir():
         with suppress(RuntimeError):
-            return _compile_into(core, path, target, config | {"CACHE_DIR": str(entry)}, wanted)
+            cached = config | {"CACHE_DIR": str(entry)}
+            return _compile_into(core, path, target, cached, wanted, shapes)
         shutil.rmtree(entry, ignore_errors=True)
     # OpenVINO writes straight into its folder. A private one, renamed when complete, never shows
     # half a file to another process, nor leaves one behind when this process is killed.
@@ -236,13 +240,13 @@ def _compile(
         staging = cache_dir / f".compiling-{secrets.token_hex(8)}"
         staging.mkdir()  # not mkdtemp, whose folders no other user of a shared cache may read
     except OSError:
-        return _compile_into(core, path, target, config, wanted)
+        return _compile_into(core, path, target, config, wanted, shapes)
     try:
         cached = config | {"CACHE_DIR": str(staging)}
         try:
-            compiled = _compile_into(core, path, target, cached, wanted)
+            compiled = _compile_into(core, path, target, cached, wanted, shapes)
         except RuntimeError:  # a full disk, or the graph itself: the second try tells
-            return _compile_into(core, path, target, config, wanted)
+            return _compile_into(core, path, target, config, wanted, shapes)
         with suppress(OSError):  # another process was first
             readable = staging.stat().st_mode & 0o444
             for blob in staging.iterdir():
@@ -254,9 +258,14 @@ def _compile(
 
 
 def _compile_into(
-    core: Any, path: Path, target: str, config: dict[str, Any], wanted: Sequence[str] | None
+    core: Any,
+    path: Path,
+    target: str,
+    config: dict[str, Any],
+    wanted: Sequence[str] | None,
+    shapes: Mapping[str, tuple[int, ...]] | None,
 ) -> Any:
-    if wanted is None and path.suffix == ".onnx":
+    if wanted is None and shapes is None and path.suffix == ".onnx":
         # By path, the cache is looked up without reading the model.
         return core.compile_model(str(path), target, config)
     # Named explicitly: for other suffixes OpenVINO tries every format it knows, and prints.
@@ -266,6 +275,8 @@ def _compile_into(
         for result in model.get_results():
             if result.input_value(0).names.isdisjoint(wanted):
                 model.remove_result(result)
+    if shapes is not None:
+        model.reshape({name: list(shape) for name, shape in shapes.items()})
     return core.compile_model(model, target, config)
 
 
@@ -275,11 +286,14 @@ def _entry(
     target: str,
     config: dict[str, Any],
     wanted: Sequence[str] | None,
+    shapes: Mapping[str, tuple[int, ...]] | None,
 ) -> Path:
     """Folder of one compiled graph: what was asked for, then the state of files and runtime."""
     stats = [path.stat() for path in files]
     seen = [f"{stat.st_size}|{stat.st_mtime_ns}" for stat in stats]
     asked = f"{files[0]}|{target}|{sorted(config.items())}|{wanted and sorted(wanted)}"
+    if shapes is not None:
+        asked += f"|{sorted(shapes.items())}"
     state = "|".join([*seen, openvino.get_version()])
     digests = (hashlib.sha256(text.encode()).hexdigest()[:16] for text in (asked, state))
     return cache_dir / "openvino-{}-{}".format(*digests)

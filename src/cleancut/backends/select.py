@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
@@ -10,13 +10,15 @@ from typing import Literal, TypeAlias
 
 from cleancut.backends import machine
 from cleancut.backends.base import BackendName, Device, Placement, Precision, Session
-from cleancut.backends.probe import Feeds, Measure, Verdict, compete, forget, recall, remember
+from cleancut.backends.probe import Feeds, Measure, Open, Verdict, compete, forget, recall, remember
 from cleancut.backends.probe import measure as measure_runs
 from cleancut.errors import BackendUnavailable
 
 __all__ = ["candidates", "forget", "known", "open_best", "open_session"]
 
 Auto: TypeAlias = Literal["auto"]
+#: Exact shapes of a graph's inputs, by name.
+Shapes: TypeAlias = Mapping[str, tuple[int, ...]]
 
 _CUDA = "CUDAExecutionProvider"
 _CPU = "CPUExecutionProvider"
@@ -71,6 +73,7 @@ def open_best(
     sample: Callable[[], Feeds],
     cache_dir: Path | None = None,
     outputs: Sequence[str] | None = None,
+    shapes: Shapes | None = None,
     threads: int | None = None,
     probe: bool = True,
     measure: Measure = measure_runs,
@@ -78,19 +81,24 @@ def open_best(
     """Choose among ``candidates`` and open the winner; ``session.placement.reason`` says why.
 
     ``key`` names the weights (their sha256). ``sample`` makes one set of feeds of the size met in
-    use; it is called only when something is measured. The choice is remembered in ``cache_dir``.
+    use; it is called only when something is measured. With ``shapes`` the session takes inputs of
+    those only. The choice is remembered in ``cache_dir``.
     Without ``probe`` or without ``cache_dir`` a choice measured earlier is used, else the first
     candidate that opens, and the reason starts with "not measured".
 
     Raises ``BackendUnavailable`` listing each candidate's reason if none works, ``WeightsError``.
     """
-    verdict = _decide(path, key, candidates, sample, cache_dir, outputs, threads, probe, measure)
+
+    def open_one(candidate: Placement) -> Session:
+        return open_session(
+            path, candidate, outputs=outputs, cache_dir=cache_dir, shapes=shapes, threads=threads
+        )
+
+    verdict = _decide(key, candidates, sample, cache_dir, open_one, probe, measure)
     if verdict.session is not None:
         return verdict.session
     try:
-        return open_session(
-            path, verdict.placement, outputs=outputs, cache_dir=cache_dir, threads=threads
-        )
+        return open_one(verdict.placement)
     except BackendUnavailable as error:
         if len(candidates) == 1:
             raise
@@ -107,6 +115,7 @@ def open_best(
             sample=sample,
             cache_dir=cache_dir,
             outputs=outputs,
+            shapes=shapes,
             threads=threads,
             probe=probe,
             measure=measure,
@@ -119,6 +128,7 @@ def open_session(
     *,
     outputs: Sequence[str] | None = None,
     cache_dir: Path | None = None,
+    shapes: Shapes | None = None,
     threads: int | None = None,
 ) -> Session:
     """Open ``path`` on ``placement``, by the file that knows its runtime.
@@ -126,6 +136,8 @@ def open_session(
     ``threads`` defaults to one a physical core within the container's CPU quota.
     """
     threads = machine.thread_count() if threads is None else threads
+    # ONNX Runtime gains nothing from knowing the shapes.
+    fixed = {} if shapes is None or placement.backend != "openvino" else {"shapes": shapes}
     session: Session = _load(placement.backend).open_session(
         path,
         device=placement.device,
@@ -135,6 +147,7 @@ def open_session(
         threads=threads,
         cache_dir=cache_dir,
         reason=placement.reason,
+        **fixed,
     )
     return session
 
@@ -158,13 +171,11 @@ def _load(backend: BackendName) -> ModuleType:
 
 
 def _decide(
-    path: Path,
     key: str,
     candidates: Sequence[Placement],
     sample: Callable[[], Feeds],
     cache_dir: Path | None,
-    outputs: Sequence[str] | None,
-    threads: int | None,
+    open_one: Open,
     probe: bool,
     measure: Measure,
 ) -> Verdict:
@@ -175,9 +186,6 @@ def _decide(
     if not probe or not _writable(cache_dir):
         expected = candidates[0]
         return Verdict(replace(expected, reason=f"not measured: {expected.reason}"), None)
-
-    def open_one(candidate: Placement) -> Session:
-        return open_session(path, candidate, outputs=outputs, cache_dir=cache_dir, threads=threads)
 
     verdict = compete(candidates, open_one=open_one, sample=sample, measure=measure)
     remember(key, candidates, verdict.placement, cache_dir)

@@ -133,6 +133,20 @@ def write(place: str, data: bytes) -> None:
         system.pipe_file(key, data, **facts)
 
 
+def fetch(place: str, path: str) -> None:
+    """Copy an object to a local file, however large it is."""
+    system, key = _open(place)
+    with _faults(place):
+        system.get_file(key, path)
+
+
+def send(path: str, place: str) -> None:
+    """Copy a local file to an object, however large it is."""
+    system, key = _open(place)
+    with _faults(place, writing=True):
+        system.put_file(path, key)
+
+
 def remove(place: str) -> None:
     """Delete one object; nothing happens if there is none."""
     system, key = _open(place)

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import os
+import secrets
+import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from cleancut.batch import storage
 from cleancut.batch.job import Finished, Job, Notice, Outcome, Runner, error_from
-from cleancut.errors import Cancelled
+from cleancut.errors import BadOption, Cancelled
 
 if TYPE_CHECKING:
     from cleancut.engine import Engine
@@ -33,17 +37,78 @@ def do_video(job: Job, engine: Engine, tell: Callable[[str], None] | None) -> Ou
     from cleancut.video.parts import size_of
     from cleancut.video.run import render_one, render_video
 
-    order = VideoOrder.from_json(job.video)
-    target = Path(job.target)
     on_progress = None if tell is None else _Telling(tell)
-    order = replace(order, source=job.source)
-    if order.part is not None:
-        part = render_one(order, target, engine=engine, on_progress=on_progress)
-        facts: dict[str, Any] = {"part": asdict(part)}
-    else:
-        order = replace(order, target=job.target)
-        facts = render_video(order, engine=engine, on_progress=on_progress).to_dict()
-    return Outcome(job.id, "done", written=size_of(target), facts=facts)
+    order = replace(VideoOrder.from_json(job.video), source=_copies.local(job.source))
+    with _sent(job.target) as target:
+        if order.part is not None:
+            part = render_one(order, target, engine=engine, on_progress=on_progress)
+            facts: dict[str, Any] = {"part": asdict(part)}
+        else:
+            order = replace(order, target=str(target))
+            facts = render_video(order, engine=engine, on_progress=on_progress).to_dict()
+        return Outcome(job.id, "done", written=size_of(target), facts=facts)
+
+
+@contextmanager
+def at_hand(order: VideoOrder) -> Iterator[VideoOrder]:
+    """``order`` on this machine: a source in an object store is fetched, a target sent at the end.
+
+    Raises ``BadOption`` for pictures in a store, and what the store raises.
+    """
+    if storage.is_remote(order.target) and (order.target.endswith("/") or "%" in order.target):
+        raise BadOption(
+            "numbered pictures cannot go to an object store", hint="write a video, or to a folder"
+        )
+    source = order.source if storage.is_web(order.source) else _copies.local(order.source)
+    with _sent(order.target) as target:
+        kept = str(target) if storage.is_remote(order.target) else order.target
+        yield replace(order, source=source, target=kept)
+
+
+@contextmanager
+def _sent(place: str) -> Iterator[Path]:
+    """A local path for what goes to ``place``: the place itself, or a file that is sent there."""
+    if not storage.is_remote(place):
+        yield Path(place)
+        return
+    from cleancut.batch import remote
+
+    with tempfile.TemporaryDirectory(prefix="cleancut-video-") as folder:
+        path = Path(folder) / storage.base_name(place)
+        yield path
+        if path.exists():  # a part may have no frames
+            remote.send(str(path), place)
+
+
+class _Copies:
+    """The last video that was fetched from a store, for as long as this process lives."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._folder: tempfile.TemporaryDirectory[str] | None = None
+        self._what: tuple[str, str] | None = None
+        self._path = ""
+
+    def local(self, place: str) -> str:
+        """A local file with what is at ``place``: the place itself, or a copy of it."""
+        if not storage.is_remote(place):
+            return place
+        from cleancut.batch import remote
+
+        with self._lock:
+            what = (place, remote.stat(place).version)
+            if what != self._what:
+                self._what = None
+                self._folder = tempfile.TemporaryDirectory(
+                    prefix="cleancut-video-", ignore_cleanup_errors=True
+                )
+                self._path = os.path.join(self._folder.name, storage.base_name(place))  # noqa: PTH118
+                remote.fetch(place, self._path)
+                self._what = what
+            return self._path
+
+
+_copies = _Copies()
 
 
 class _Telling:
@@ -65,14 +130,24 @@ class _Telling:
 class RunnerFarm:
     """Parts of a video as jobs of a ``Runner``: see ``video.run.Farm``.
 
-    Source and target must be in a folder that all workers share. ``on_notice`` hears what the
-    runner has to say about itself.
+    ``asked`` is the order as the user gave it: what it says is in an object store is read there by
+    the workers, and parts travel through the store; else source and target must be in a folder that
+    all workers share. ``on_notice`` hears what the runner has to say about itself.
     """
 
     def __init__(
-        self, runner: Runner, workers: int, on_notice: Callable[[Notice], None] = lambda _: None
+        self,
+        runner: Runner,
+        workers: int,
+        asked: VideoOrder,
+        on_notice: Callable[[Notice], None] = lambda _: None,
     ) -> None:
         self._runner = runner
+        self._source = asked.source if storage.is_remote(asked.source) else ""
+        self._store = ""
+        if storage.is_remote(asked.target):
+            name = f".{storage.base_name(asked.target)}.parts/{secrets.token_hex(8)}"
+            self._store = storage.join(storage.parent(asked.target), name)
         self._workers = workers
         self._on_notice = on_notice
 
@@ -87,7 +162,7 @@ class RunnerFarm:
         """Render every part; a first failure ends it. When called off, parts in work are done."""
         from cleancut.video.report import PartReport
 
-        parts: dict[str, Part] = {}
+        parts: dict[str, tuple[Part, Path]] = {}
 
         def jobs() -> Iterator[Job]:
             for order, path in orders:
@@ -97,9 +172,12 @@ class RunnerFarm:
                 assert part is not None
                 order = _everywhere(order)
                 name = f"part-{part.number}"
-                parts[name] = part
+                parts[name] = (part, path)
                 target = os.path.abspath(path)  # noqa: PTH100
-                yield Job(name, order.source, target, path.name, video=order.to_json())
+                if self._store:
+                    target = storage.join(self._store, path.name)
+                source = self._source or order.source
+                yield Job(name, source, target, path.name, video=order.to_json())
 
         with closing(self._runner.run(jobs())) as events:  # type: ignore[type-var]
             for event in events:
@@ -109,7 +187,11 @@ class RunnerFarm:
                     error = event.outcome.error
                     if error is not None:
                         raise error_from(error["code"], error["message"], error["hint"])
-                    yield parts[event.job.id], PartReport.from_dict(event.outcome.facts["part"])
+                    part, path = parts[event.job.id]
+                    report = PartReport.from_dict(event.outcome.facts["part"])
+                    if self._store and report.frames:
+                        _brought(event.job.target, path)
+                    yield part, report
         if cancelled():
             raise Cancelled("the video was called off", hint="run it again to go on")
 
@@ -128,11 +210,19 @@ def ray_farm(
     workers = order.jobs or 2
     config = WorkerConfig(options=order.options.to_json(), threads=order.threads, videos=True)
     runner = RayRunner(config, address=address, workers=workers, timeout_s=_PART_TIMEOUT_S)
-    return RunnerFarm(runner, workers, on_notice)
+    return RunnerFarm(runner, workers, order, on_notice)
 
 
 #: A part that has made no progress for so long, seconds, is given up.
 _PART_TIMEOUT_S = 600.0
+
+
+def _brought(place: str, path: Path) -> None:
+    """Move a part from the store to where it is joined."""
+    from cleancut.batch import remote
+
+    remote.fetch(place, str(path))
+    remote.remove(place)
 
 
 def _everywhere(order: VideoOrder) -> VideoOrder:

@@ -8,24 +8,39 @@ beside it.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import shutil
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import BinaryIO
 
+#: Bytes handed over at a time.
+_BLOCK = 1 << 20
 #: Each reading takes time from the processors that are being measured.
 _EVERY_S = 0.2
 
 
 def main(argv: list[str]) -> int:
-    """``argv`` is: file for stdout, file for stderr, command and its arguments."""
+    """``argv`` is: file for stdout, file for stderr, file for stdin or "", command, arguments.
+
+    With a file for stdin both are pipes, since some programs take nothing else.
+    """
+    feed = Path(argv[2]) if argv[2] else None
     with Path(argv[0]).open("wb") as out, Path(argv[1]).open("wb") as err:
         started = time.perf_counter()
-        child = subprocess.Popen(argv[2:], stdin=subprocess.DEVNULL, stdout=out, stderr=err)
+        child = subprocess.Popen(
+            argv[3:],
+            stdin=subprocess.PIPE if feed else subprocess.DEVNULL,
+            stdout=subprocess.PIPE if feed else out,
+            stderr=err,
+        )
+        pipes = _piped(child, feed, out) if feed else []
         peak: int | None = None
         together = _watched(child.pid)
         if sys.platform != "win32":
@@ -35,9 +50,32 @@ def main(argv: list[str]) -> int:
             peak = usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
             peak = max(peak, together())
         code = child.wait()
+        for pipe in pipes:
+            pipe.join()
         seconds = time.perf_counter() - started
     print(json.dumps({"code": code, "seconds": seconds, "peak_bytes": peak}))
     return 0
+
+
+def _piped(child: subprocess.Popen[bytes], feed: Path, out: BinaryIO) -> list[threading.Thread]:
+    """Threads that write ``feed`` to the child, and what it answers to ``out``."""
+
+    def write() -> None:
+        assert child.stdin is not None
+        # A child that ends early says so with its status.
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError), feed.open("rb") as source:
+            shutil.copyfileobj(source, child.stdin, _BLOCK)
+        with contextlib.suppress(OSError):
+            child.stdin.close()
+
+    def read() -> None:
+        assert child.stdout is not None
+        shutil.copyfileobj(child.stdout, out, _BLOCK)
+
+    threads = [threading.Thread(target=task, daemon=True) for task in (write, read)]
+    for thread in threads:
+        thread.start()
+    return threads
 
 
 def _watched(pid: int) -> Callable[[], int]:

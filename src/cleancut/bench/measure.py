@@ -88,15 +88,22 @@ def gather(
 
 
 def run_once(
-    argv: Sequence[str], env: Mapping[str, str], *, timeout_s: float = TIMEOUT_S
+    argv: Sequence[str],
+    env: Mapping[str, str],
+    *,
+    timeout_s: float = TIMEOUT_S,
+    feed: Path | None = None,
+    answer: Path | None = None,
 ) -> Sample:
-    """Run a command to its end, alone, without stdin.
+    """Run a command to its end, alone, without stdin or with the bytes of ``feed`` on it.
 
-    Raises ``RunError`` with the last line the command said if it fails or takes too long.
+    What it prints goes to ``answer`` if that is given, and else into the sample. Raises
+    ``RunError`` with the last line the command said if it fails or takes too long.
     """
     with tempfile.TemporaryDirectory(prefix="cleancut-bench-") as folder:
-        out, err = Path(folder, "out"), Path(folder, "err")
-        told = _launch([str(out), str(err), *argv], env, timeout_s)
+        out, err = answer or Path(folder, "out"), Path(folder, "err")
+        fed = "" if feed is None else str(feed)
+        told = _launch([str(out), str(err), fed, *argv], env, timeout_s)
         if told["code"] != 0:
             said = err.read_text("utf-8", "replace").strip() or f"status {told['code']}"
             raise RunError(
@@ -107,7 +114,7 @@ def run_once(
         return Sample(
             told["seconds"],
             None if peak is None else peak / 1e6,
-            out.read_text("utf-8", "replace"),
+            "" if answer else out.read_text("utf-8", "replace"),
         )
 
 
@@ -161,13 +168,13 @@ def _launch(arguments: Sequence[str], env: Mapping[str, str], timeout_s: float) 
     try:
         stdout, stderr = launcher.communicate(timeout=timeout_s)
     except subprocess.TimeoutExpired as error:
-        raise RunError(f"{arguments[2]} took longer than {timeout_s:.0f} s") from error
+        raise RunError(f"{arguments[3]} took longer than {timeout_s:.0f} s") from error
     finally:
         if launcher.poll() is None:
             _end(launcher)
     if launcher.returncode != 0:
         said = stderr.strip().splitlines()
-        raise RunError(f"{arguments[2]} does not start ({said[-1] if said else 'no reason given'})")
+        raise RunError(f"{arguments[3]} does not start ({said[-1] if said else 'no reason given'})")
     told: dict[str, Any] = json.loads(stdout)
     return told
 

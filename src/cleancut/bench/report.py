@@ -14,15 +14,16 @@ from cleancut.errors import BadOption, InputNotFound
 
 BEGIN = "<!-- bench start: begin -->"
 END = "<!-- bench start: end -->"
-_HEAD = ("metric", "rembg", "cleancut", "ratio", "target", "met?")
+_HEAD = ("metric", "{peer}", "cleancut", "ratio", "target", "met?")
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
     """One metric of both sides; less is better, except with ``at_least``.
 
-    ``unit`` is "s", "ms", "/s", "MB", "%" or "" for a count. ``target`` is what cleancut's median
-    must not exceed, or with ``at_least`` must reach; None where nothing was promised.
+    ``unit`` is "s", "ms", "/s", "MB", "%", "x", "" for a count or " " for another figure.
+    ``target`` is what cleancut's median must not exceed, or with ``at_least`` must reach; None
+    where nothing was promised.
     """
 
     number: int
@@ -54,7 +55,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What one run of the benchmark found."""
+    """What one run of the benchmark found; ``peer`` is the heading of the other side's column."""
 
     date: str
     runs: int
@@ -62,10 +63,17 @@ class Report:
     software: tuple[str, ...]
     rows: tuple[Row, ...]
     notes: tuple[str, ...]
+    peer: str = "rembg"
 
     @classmethod
     def of_today(
-        cls, runs: int, software: tuple[str, ...], rows: Sequence[Row], notes: Sequence[str]
+        cls,
+        runs: int,
+        software: tuple[str, ...],
+        rows: Sequence[Row],
+        notes: Sequence[str],
+        *,
+        peer: str = "rembg",
     ) -> Report:
         """A report of this machine and day."""
         return cls(
@@ -75,6 +83,7 @@ class Report:
             software=software,
             rows=tuple(rows),
             notes=tuple(notes),
+            peer=peer,
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -106,7 +115,7 @@ def to_markdown(report: Report) -> str:
         f"{report.date}, {report.machine}. Median of up to {report.runs} runs a side, taken in"
         " turns, (best).",
         "",
-        *table(_HEAD, cells),
+        *table([cell.format(peer=report.peer) for cell in _HEAD], cells),
         "",
         *(f"- {line}" for line in (*report.software, *report.notes)),
     ]
@@ -142,9 +151,9 @@ def _shown(figure: Figure | None, unit: str) -> str:
     if unit == "":
         return f"{figure.median:.0f}"
     digits = 0 if unit == "MB" else 1 if unit in ("%", "ms") else 2 if figure.median >= 0.2 else 3
-    text = f"{figure.median:.{digits}f} {unit}"
+    text = f"{figure.median:.{digits}f} {unit}".strip()
     one = len(figure.values) == 1 or unit == "%"
-    best = max(figure.values) if unit == "/s" else figure.minimum
+    best = max(figure.values) if unit in ("/s", "x") else figure.minimum
     return text if one else f"{text} ({best:.{digits}f})"
 
 

@@ -34,6 +34,8 @@ examples:
   cleancut bench accuracy pictures --mattes other-tool --json figures.json
   cleancut bench matting pictures        refinement and closed form, beside pymatting
   cleancut bench retouch pictures        strokes that solve a place again, on true mattes
+  cleancut bench video                   frames and whole videos, beside rembg, backgroundremover
+  cleancut bench video clips --only 5    and mattes: clips/CLIP/image/*.jpg, clips/CLIP/alpha/*.png
 """
 #: Fields of ``Options`` that are about the output file, or about one picture only.
 _NOT_SCORED = (
@@ -94,6 +96,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     _add_retouch(actions.add_parser)
     for action, peer in (
+        (_add_video(actions.add_parser), "rembg"),
         (start, "rembg"),
         (fast, "rembg"),
         (served, "rembg"),
@@ -116,6 +119,32 @@ def _add_retouch(add: Callable[..., argparse.ArgumentParser]) -> None:
     stroked.add_argument(
         "--write", type=Path, action="append", default=[], metavar="FILE", help="put it in there"
     )
+
+
+def _add_video(add: Callable[..., argparse.ArgumentParser]) -> argparse.ArgumentParser:
+    what = "frames and whole videos, beside rembg b and backgroundremover"
+    parser = add("video", help=what, description=what, allow_abbrev=False)
+    parser.add_argument(
+        "folder",
+        type=Path,
+        nargs="?",
+        metavar="DIR",
+        help="clips with true mattes: CLIP/image/NNNNN.jpg and CLIP/alpha/NNNNN.png",
+    )
+    parser.add_argument("--runs", type=int, default=2, metavar="N", help="runs a side (default: 2)")
+    parser.add_argument(
+        "--only", default="", metavar="LIST", help="numbers of measurements, like 1,3"
+    )
+    for name in ("rembg", "backgroundremover"):
+        parser.add_argument(f"--no-{name}", action="store_true", help=f"leave {name} out")
+    parser.add_argument(
+        "--remover-venv",
+        type=Path,
+        default=Path(".venv-backgroundremover"),
+        metavar="FOLDER",
+        help="where backgroundremover is, or will be installed (default: .venv-backgroundremover)",
+    )
+    return parser
 
 
 def _add_shared(parser: argparse.ArgumentParser, peer: str) -> None:
@@ -187,6 +216,7 @@ def run(args: argparse.Namespace) -> int:
         "accuracy": _accuracy,
         "matting": _matting,
         "retouch": _retouch,
+        "video": _video,
     }
     return actions[args.action](args)
 
@@ -240,6 +270,21 @@ def _server(args: argparse.Namespace) -> int:
         peer_venv=None if args.no_rembg else args.peer_venv,
     )
     _publish_rows(server(plan, _tell), args, MARKERS)
+    return 0
+
+
+def _video(args: argparse.Namespace) -> int:
+    from cleancut.bench.start import numbers
+    from cleancut.bench.video_speed import MARKERS, VideoPlan, video
+
+    plan = VideoPlan(
+        clips=args.folder,
+        runs=args.runs,
+        only=numbers(args.only),
+        peer_venv=None if args.no_rembg else args.peer_venv,
+        remover_venv=None if args.no_backgroundremover else args.remover_venv,
+    )
+    _publish_rows(video(plan, _tell), args, MARKERS)
     return 0
 
 

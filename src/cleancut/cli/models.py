@@ -161,6 +161,7 @@ def pull_models(
         if len(rows) > 1:
             report(error, spec.id)
 
+    _tell_licences(rows)
     with byte_progress() as progress:
         done = pull(rows, variant=variant, progress=progress, on_failure=on_failure)
     for pulled in done:
@@ -175,6 +176,17 @@ def pull_models(
         else:
             print(f"{pulled.id}: {how}" + (f"; runs on {backend}" if backend else ""), file=to)
     return failed
+
+
+def _tell_licences(rows: Sequence[ModelSpec]) -> None:
+    """Before the download, whose weights not everybody may use as they like; on stderr."""
+    from cleancut.weights.resolve import is_pulled
+
+    for spec in rows:
+        if spec.commercial == "yes" or spec in default_models() or is_pulled(spec):
+            continue
+        told = f"{spec.id}: weights under {spec.weight_licence or 'an unknown licence'}"
+        print(f"{told}; {spec.note}" if spec.note else told, file=sys.stderr)
 
 
 def _probe(spec: ModelSpec) -> str:

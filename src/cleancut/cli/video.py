@@ -9,11 +9,12 @@ import sys
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from cleancut.cli import live
 from cleancut.cli.flags import add_option_flags, options_from
 from cleancut.cli.main import (
     EXIT_INTERRUPTED,
@@ -54,6 +55,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--json", action="store_true", help="one line of JSON a video")
     add("-q", "--quiet", action="store_true", help="print errors only")
     add_video_flags(parser)
+    live.add_live_flags(parser)
     group = parser.add_argument_group("run", "who does the work, and what of it is kept")
     add = group.add_argument
     add("--rate", metavar="FPS", help="frames a second of numbered frames (default: 25)")
@@ -67,6 +69,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Cut out every video; one that fails does not stop the others."""
+    if live.is_live(args):
+        return live.run(args)
     if not args.inputs:
         raise BadOption("no video was named", hint="run: cleancut video in.mp4 -o out.webm")
     if args.info:
@@ -75,7 +79,7 @@ def run(args: argparse.Namespace) -> int:
     places = [
         f"{number}/{len(orders)} " if orders[1:] else "" for number in range(1, 1 + len(orders))
     ]
-    with _signals() as ending:
+    with signals() as ending:
         todo = [
             partial(_one, order, args, ending, place)
             for order, place in zip(orders, places, strict=True)
@@ -123,7 +127,7 @@ class _Ending:
 
 
 @contextmanager
-def _signals() -> Iterator[_Ending]:
+def signals() -> Iterator[_Ending]:
     """Ctrl-C and SIGTERM ask for an orderly end while this lasts."""
     ending = _Ending()
     if threading.current_thread() is not threading.main_thread():
@@ -172,13 +176,11 @@ def _one(order: VideoOrder, args: argparse.Namespace, ending: _Ending, place: st
     def render() -> VideoReport:
         from cleancut.video.run import render_video
 
-        with progress(quiet=args.quiet or args.json) as show:
-            return render_video(
-                order,
-                on_progress=show,
-                cancelled=ending.stop.is_set,
-                farm=_farm(args, order),
+        with _at_hand(order) as here, progress(quiet=args.quiet or args.json) as show:
+            made = render_video(
+                here, on_progress=show, cancelled=ending.stop.is_set, farm=_farm(args, order)
             )
+        return replace(made, source=order.source, target=order.target)
 
     try:
         made = render()
@@ -196,6 +198,18 @@ def _one(order: VideoOrder, args: argparse.Namespace, ending: _Ending, place: st
         _print_json({"input": order.source, "output": order.target, **facts})
     elif not args.quiet:
         _tell(made, place)
+
+
+@contextmanager
+def _at_hand(order: VideoOrder) -> Iterator[VideoOrder]:
+    """``order`` with local files, where it names some in an object store."""
+    if "://" not in f"{order.source} {order.target}":
+        yield order
+        return
+    from cleancut.batch import videos
+
+    with videos.at_hand(order) as here:
+        yield here
 
 
 def _farm(args: argparse.Namespace, order: VideoOrder) -> Farm | None:
@@ -243,6 +257,8 @@ def _tell(made: VideoReport, place: str) -> None:
     ]
     for note in made.notes:
         code, colon, text = note.partition(": ")
+        if code == "engine" and text.endswith("as asked for"):
+            continue
         lines.append(f"cleancut: note [{code}] {made.source}: {text if colon else note}")
     if made.unsure:
         spans = ", ".join(

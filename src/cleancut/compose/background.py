@@ -37,7 +37,8 @@ def over(foreground: Rgb, alpha: Alpha, background: Rgb) -> Rgb:
     equals what a viewer shows for the same cutout saved as PNG.
     """
     if foreground.dtype == np.uint8 and background.dtype == np.uint8:
-        return _over_bytes(foreground, alpha, background)
+        mixed_bytes: Rgb = _over_bytes(foreground, alpha, background)
+        return mixed_bytes
     top = full_scale(foreground)
     bits = 8 * foreground.dtype.itemsize
     # top * top + top // 2 just fits in twice the bits.

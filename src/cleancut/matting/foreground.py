@@ -96,25 +96,16 @@ def _quick(source: Tensor, alpha: Alpha, soft: tuple[float, float]) -> Rgb:
     """``estimate_foreground`` for one of many frames."""
     out: Tensor = source.copy()
     wanted = cv2.inRange(alpha, *soft)
-    box = cv2.boundingRect(wanted)
-    if box[2] == 0:
+    steps = _steps(alpha.shape[0], alpha.shape[1], _QUICK_PIXELS)
+    tiles = [tile for tile in _tiles(alpha.shape, steps) if cv2.countNonZero(wanted[tile])]
+    if not tiles:
         return out
-    steps = _steps(*alpha.shape, _QUICK_PIXELS)
-    # Whole cells around all soft pixels.
-    ends = [
-        min(-(-(box[k] + box[k + 2]) // steps[1 - k]) * steps[1 - k], alpha.shape[1 - k])
-        for k in (0, 1)
-    ]
-    left, top = (box[k] // steps[1 - k] * steps[1 - k] for k in (0, 1))
-    part = (slice(top, ends[1]), slice(left, ends[0]))
-    fields = _fields(source, alpha, steps, [part])
-    if cv2.countNonZero(wanted) > _FEW * alpha.size:
-        for tile in _tiles(alpha.shape, steps):
-            if cv2.countNonZero(wanted[tile]):
-                _unmix(source, alpha, fields, tile, soft, out)
+    fields = _fields(source, alpha, steps, tiles)
+    if cv2.countNonZero(wanted) <= _FEW * alpha.size:
+        _unmix_at(source, alpha, fields, np.flatnonzero(wanted), out)
         return out
-    at = np.flatnonzero(wanted)
-    _unmix_at(source, alpha, fields, at, out)
+    for tile in tiles:
+        _unmix(source, alpha, fields, tile, soft, out)
     return out
 
 
@@ -250,10 +241,10 @@ def _unmix(
 def _unmix_at(source: Tensor, alpha: Alpha, fields: _Fields, at: Tensor, out: Tensor) -> None:
     """The same for the pixels number ``at``, row by row, of the picture."""
     row, column = (n.astype(np.float32) for n in np.divmod(at, alpha.shape[1]))
-    steps = np.float32(fields.steps)
+    tall, wide = (np.float32(step) for step in fields.steps)
     # The centre of a cell lies in its middle; fields have a rim of one cell.
-    y = (row + np.float32(0.5)) / steps[0] + np.float32(0.5 - fields.top)
-    x = (column + np.float32(0.5)) / steps[1] + np.float32(0.5 - fields.left)
+    y = (row + np.float32(0.5)) / tall + np.float32(0.5 - fields.top)
+    x = (column + np.float32(0.5)) / wide + np.float32(0.5 - fields.left)
     front, behind = (_looked_up(field, y, x) for field in fields[:2])
     a = alpha.reshape(-1)[at][:, None]
     mixed = source.reshape(-1, 3)[at].astype(np.float32)
@@ -272,7 +263,7 @@ def _looked_up(field: Tensor, y: Tensor, x: Tensor) -> Tensor:
     """Colours of ``field`` at places between its cells, bilinear, (N, 3)."""
     side = 16_384  # remap takes no longer rows
     found = [
-        cv2.remap(field, x[k : k + side], y[k : k + side], cv2.INTER_LINEAR)[:, 0]
+        cv2.remap(field, x[k : k + side, None], y[k : k + side, None], cv2.INTER_LINEAR)[:, 0]
         for k in range(0, len(x), side)
     ]
     colours: Tensor = np.concatenate(found)

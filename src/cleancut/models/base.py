@@ -16,8 +16,9 @@ class Prediction:
     """What a model says about one picture, at the model's own resolution.
 
     ``alpha`` is (h, w) float32 in [0, 1] and covers exactly the picture (padding removed).
-    ``foreground``, where a model estimates it, is (h, w, 3) float32 in [0, 1]. ``state`` is handed
-    back to ``predict`` for the next frame by models that have a memory.
+    ``foreground``, where a model estimates it, is (h, w, 3) straight colours of the picture's own
+    type and range. ``state`` is handed back to ``predict`` for the next frame by models that have a
+    memory.
     """
 
     alpha: Alpha

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 _EPSILON = np.float32(1e-5)
 #: Alphas nearer to 0 or 1 than this are those in 8 bits.
 _SOLID = 1 / 510
+_SAMPLES = 32_000
 
 
 def linear_model(small: Tensor, matte: Tensor) -> tuple[Tensor, Tensor]:
@@ -58,22 +59,37 @@ def full_alpha(rgb: Rgb, slope: Tensor, offset: Tensor) -> Alpha:
 def full_colours(rgb: Rgb, alpha: Alpha, slopes: Tensor, offsets: Tensor) -> Rgb:
     """Straight colours of the foreground, (H, W, 3) of the frame's type and range.
 
-    ``slopes`` and ``offsets`` are (3, h, w). Where ``alpha`` is 0 or 1 they are the frame's own.
+    ``slopes`` and ``offsets`` are (3, h, w). Where ``alpha`` is 0 or 1 they are the frame's own:
+    only the few pixels between are worked out.
     """
+    colours: Rgb = rgb.copy()
+    between = cv2.inRange(alpha, _SOLID, 1 - _SOLID)
+    if not cv2.countNonZero(between):
+        return colours
     top = full_scale(rgb)
-    kind: type = np.float32 if top == 1 else rgb.dtype.type
+    places = np.asarray(cv2.findNonZero(between)).reshape(-1, 2)
+    rows, columns = places[:, 1], places[:, 0]
     # The model gives the difference to the frame, so the frame itself is one more slope.
-    gain = _enlarged(cv2.merge([slope + np.float32(1) for slope in slopes]), rgb)
-    shift = _enlarged(cv2.merge([offset * np.float32(top) for offset in offsets]), rgb)
-    gain *= rgb
-    gain += shift
-    np.clip(gain, 0.0, top, out=gain)
-    if kind is not np.float32:
-        gain += np.float32(0.5)
-    colours = gain.astype(kind)
-    solid = cv2.bitwise_not(cv2.inRange(alpha, _SOLID, 1 - _SOLID))
-    cv2.copyTo(np.ascontiguousarray(rgb), solid, colours)
+    gain = _sampled(cv2.merge([slope + np.float32(1) for slope in slopes]), places, rgb)
+    shift = _sampled(cv2.merge([offset * np.float32(top) for offset in offsets]), places, rgb)
+    found = gain * rgb[rows, columns] + shift
+    if top > 1:
+        found += np.float32(0.5)
+    colours[rows, columns] = np.clip(found, 0.0, top)
     return colours
+
+
+def _sampled(planes: Tensor, places: Tensor, like: Rgb) -> Tensor:
+    """(N, C) values that (h, w, C) ``planes`` have, enlarged, at N (column, row) of ``like``."""
+    scale = np.array(planes.shape[1::-1]) / np.array(like.shape[1::-1])
+    found = np.empty((len(places), planes.shape[2]), np.float32)
+    for start in range(0, len(places), _SAMPLES):  # remap has a limit for its sides
+        part = slice(start, start + _SAMPLES)
+        columns, rows = ((places[part] + 0.5) * scale - 0.5).astype(np.float32).T[:, None]
+        found[part] = cv2.remap(
+            planes, columns, rows, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+        )[0]
+    return found
 
 
 def _mean(plane: Tensor) -> Tensor:

@@ -17,7 +17,7 @@ from cleancut.weights.optimized import find_copy, read_copy
 from cleancut.weights.resolve import resolve
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from cleancut.arrays import Tensor
@@ -52,11 +52,12 @@ def load(spec: ModelSpec, placing: Placing | None = None) -> Model:
         from cleancut.models.echo import EchoModel
 
         return EchoModel()
-    session = open_session(spec, placing or Placing())
+    placing = placing or Placing()
+    session = open_session(spec, placing)
     if spec.family == "recurrent":
         from cleancut.models.recurrent import RecurrentModel
 
-        return RecurrentModel(spec, session)
+        return RecurrentModel(spec, session, _reopen(spec, placing, session))
     if spec.family == "saliency":
         from cleancut.models.saliency import SaliencyModel
 
@@ -65,6 +66,17 @@ def load(spec: ModelSpec, placing: Placing | None = None) -> Model:
         f"{spec.id}: this version knows no family {spec.family!r}",
         hint="families: saliency, recurrent",
     )
+
+
+def _reopen(
+    spec: ModelSpec, placing: Placing, session: Session
+) -> Callable[[select.Shapes], Session] | None:
+    """How to have the graph of ``session`` once more for other shapes, where that is worth it."""
+    if session.placement.backend != "openvino":
+        return None
+    path, where, threads = resolve(spec).path, session.placement, placing.threads
+    # Not into the cache: compiling takes 0.25 s, and frames come in any number of sizes.
+    return lambda shapes: select.open_session(path, where, shapes=shapes, threads=threads)
 
 
 def sized(model: Model, side_px: int | None) -> Model:
@@ -163,12 +175,16 @@ def _open(
     spec: ModelSpec, placing: Placing, path: Path, sha256: str, candidates: Sequence[Placement]
 ) -> Session:
     signature = read_signature(path)
+    shapes = None
+    if spec.family == "recurrent" and "downsample_ratio" not in signature.inputs:
+        shapes = {name: feed.shape for name, feed in _sample(spec, signature.inputs).items()}
     return select.open_best(
         path,
         key=sha256,
         candidates=candidates,
         sample=lambda: _sample(spec, signature.inputs),
         outputs=_outputs(spec, signature.outputs),
+        shapes=shapes,
         cache_dir=cache_folder(),
         threads=placing.threads,
         probe=placing.measure or not _is_clear(candidates[0]),
@@ -205,9 +221,14 @@ def _candidates(spec: ModelSpec, placing: Placing, cache: Path) -> list[Placemen
         backend=placing.backend,
         device=placing.device,
         precision=placing.precision,
-        bf16_ok=spec.bf16,
+        bf16_ok=spec.bf16 and not _filters_inside(spec),
         cache_dir=cache,
     )
+
+
+def _filters_inside(spec: ModelSpec) -> bool:
+    """Whether the graph itself has a guided filter, whose small differences bf16 cannot hold."""
+    return spec.family == "recurrent" and "matte" not in read_signature(resolve(spec).path).outputs
 
 
 def _outputs(spec: ModelSpec, available: Sequence[str]) -> list[str] | None:
@@ -226,6 +247,9 @@ def _sample(spec: ModelSpec, inputs: Sequence[str]) -> dict[str, Tensor]:
     noise = np.random.default_rng(0).random(shape, np.float32)
     if spec.family != "recurrent":
         return dict.fromkeys(inputs, noise)
-    from cleancut.models.recurrent import first_feeds
+    from cleancut.models.recurrent import first_feeds, first_memory
 
-    return first_feeds(noise, ratio=1.0)
+    if "downsample_ratio" in inputs:
+        return first_feeds(noise, ratio=1.0)
+    wide = np.ascontiguousarray(noise[:, :, : height * 9 // 16])
+    return {"src": wide, **first_memory(wide.shape[2], wide.shape[3])}

@@ -16,22 +16,25 @@ import copy
 import threading
 from collections import OrderedDict
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, TypeAlias
 
-import cv2
 import numpy as np
 
 from cleancut.arrays import full_scale
 from cleancut.errors import BadOption, InferenceFailed
+from cleancut.imaging.resize import fit
 from cleancut.models import guided
 from cleancut.models.base import Prediction
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from cleancut.arrays import Rgb, State, Tensor
     from cleancut.backends.base import Session
     from cleancut.catalog import ModelSpec
+
+    #: Opens the same graph where it runs, for inputs of exactly these shapes.
+    Reopen: TypeAlias = Callable[[Mapping[str, tuple[int, ...]]], Session]
 
 MEMORY = ("r1", "r2", "r3", "r4")
 #: Channels of the memory of the MobileNetV3 network, by name.
@@ -39,12 +42,6 @@ CHANNELS = {"r1": 16, "r2": 20, "r3": 40, "r4": 64}
 #: Small frames are multiples of this: the network halves four times.
 STEP_PX = 16
 _SESSIONS = 3
-
-
-class Reopen(Protocol):
-    """Opens the same graph where it runs, for inputs of exactly these shapes."""
-
-    def __call__(self, shapes: Mapping[str, tuple[int, ...]]) -> Session: ...
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -109,7 +106,7 @@ class RecurrentModel:
 
     def look(self, rgb: Rgb, state: State | None = None) -> Coarse:
         """The network's part of ``predict``: needs the frame before's state, little else."""
-        height, width = small_size(*rgb.shape[:2], self._share(rgb))
+        height, width = small_size(rgb.shape[0], rgb.shape[1], self._share(rgb))
         small = shrunk(rgb, height, width)
         feeds = {"src": small[None], **(state or first_memory(height, width))}
         check_state(feeds, height, width)
@@ -200,8 +197,13 @@ def small_size(height: int, width: int, ratio: float) -> tuple[int, int]:
 
 
 def shrunk(rgb: Rgb, height: int, width: int) -> Tensor:
-    """(3, height, width) float32 in 0..1 of a frame, by the mean of the area of each pixel."""
-    small = cv2.resize(rgb, (width, height), interpolation=cv2.INTER_AREA)
+    """(3, height, width) float32 in 0..1 of a frame, by the mean of the area of each pixel.
+
+    The network was trained on frames shrunk bilinearly, without a filter; the mean is less sharp by
+    a hair, and does not lose its way in noise (MAD 7.6 instead of 26.5 in one of the clips with
+    truth).
+    """
+    small = fit(rgb, height, width, spare=1.0)
     planes: Tensor = np.empty((3, height, width), np.float32)
     np.multiply(small.transpose(2, 0, 1), np.float32(1 / full_scale(rgb)), out=planes)
     return planes

@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from cleancut import __version__
-from cleancut.errors import CleancutError, KeyRefused, RateLimited
+from cleancut.errors import BadRequest, CleancutError, KeyRefused, RateLimited
 from cleancut.imaging.readable import readable, writable
 from cleancut.options import parse_background
 from cleancut.presets import presets
@@ -101,6 +101,7 @@ async def models(request: Request, caller: Annotated[Caller, Depends(caller_of)]
     response_class=Response,
     responses={
         200: _rows("The options.", openapi.option_rows()[:2]),
+        **statuses(BadRequest),
         **_REFUSALS,
     },
 )

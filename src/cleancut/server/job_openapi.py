@@ -171,9 +171,11 @@ RESULT: dict[str, Any] = {
         for kind in (
             *("image/png", "image/webp", "image/jpeg", "image/avif", "image/tiff"),
             *("application/zip", "image/vnd.adobe.photoshop"),
+            *(kind for kind in video_form.OUTPUTS.values() if kind != "image/webp"),
         )
     },
 }
+PART: dict[str, Any] = {**RESULT, "description": "The part that `Range` asks for."}
 ARCHIVE: dict[str, Any] = {
     "description": "The cutouts, stored, named after their pictures.",
     "content": {"application/zip": {"schema": {"type": "string", "format": "binary"}}},

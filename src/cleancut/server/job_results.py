@@ -9,13 +9,19 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from io import RawIOBase
 from typing import TYPE_CHECKING, Any, BinaryIO
+from urllib.parse import quote
 
 import anyio
+from starlette.responses import Response, StreamingResponse
 
 from cleancut.batch.names import fold
+from cleancut.server.cutouts import MIME
 from cleancut.server.threads import in_thread
+from cleancut.server.video_form import OUTPUTS
 
 if TYPE_CHECKING:
+    from starlette.requests import Request
+
     from cleancut.server.job_store import ItemRecord, JobRecord, JobStore
 
 _PIECE = 256 * 1024
@@ -149,3 +155,39 @@ class _Drain(RawIOBase):
         """What was written since."""
         parts, self._parts = self._parts, []
         return b"".join(parts)
+
+
+async def ranged(request: Request, item: ItemRecord, file: BinaryIO) -> Response:
+    """The result as it is sent, or the part of it that a player asks for."""
+    kind = {**OUTPUTS, **MIME}[item.format]
+    tag = f'"{item.job}-{item.index}-{item.token}"'
+    asked = request.headers.get("range")
+    if request.headers.get("if-range", tag) != tag:
+        asked = None
+    shared = {"Accept-Ranges": "bytes", "ETag": tag}
+    try:
+        span = span_of(asked, item.size)
+    except ValueError:
+        await in_thread(file.close)
+        return Response(
+            status_code=416, headers={**shared, "Content-Range": f"bytes */{item.size}"}
+        )
+    if span is None:
+        answer = download(pieces(file), result_name(item), kind, item.size)
+    else:
+        answer = download(part_of(file, span), result_name(item), kind, span.count)
+        answer.status_code = 206
+        last = span.first + span.count - 1
+        answer.headers["Content-Range"] = f"bytes {span.first}-{last}/{item.size}"
+    answer.headers.update(shared)
+    return answer
+
+
+def download(data: Any, name: str, kind: str, size: int | None) -> Response:
+    """``data`` as a file called ``name``; ``size`` is None where it is not known."""
+    plain = name.encode("ascii", "replace").decode().replace("?", "_").replace('"', "_")
+    shown = f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(name, safe='')}"
+    headers = {"Content-Disposition": shown, "Cache-Control": "private, no-store"}
+    if size is not None:
+        headers["Content-Length"] = str(size)
+    return StreamingResponse(data, headers=headers, media_type=kind)

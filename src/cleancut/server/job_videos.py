@@ -67,7 +67,8 @@ class JobVideos:
             stopped(None)
         self.frames += float(facts.get("frames") or 0)
         self.seconds += float(facts.get("video_s") or 0)
-        return Done(facts=dict(facts), format=wish.output)
+        began = {"start_s": wish.video.start_s or 0.0}
+        return Done(facts={**facts, **began}, format=wish.output)
 
     def leave(self, claim: Claim, *, keep: bool) -> None:
         """The item is out of our hands; ``keep`` what is half done for whoever takes it next."""

@@ -22,8 +22,8 @@ _FACTS = (
 
 #: Facts of a video.
 _VIDEO_FACTS = (
-    *("networks", "size", "frames", "cuts", "seconds", "video_s", "fps", "confidence", "unsure"),
-    "notes",
+    *("networks", "size", "frames", "cuts", "seconds", "start_s", "video_s", "fps", "confidence"),
+    *("unsure", "notes"),
 )
 
 
@@ -61,8 +61,9 @@ class Item(BaseModel):
     facts: dict[str, Any] | None = Field(
         default=None,
         description="model, size, box, confidence, notes and timings of the cutout; of a video its "
-        "networks, size, frames, cuts, seconds of work, length in seconds (video_s), fps, "
-        "confidence, spans of seconds with low confidence (unsure: first, last, lowest), notes",
+        "networks, size, frames, cuts, seconds of work, where it begins and its length in seconds "
+        "(start_s, video_s), fps, confidence, spans of the source's seconds with low confidence "
+        "(unsure: first, last, lowest), notes",
     )
     progress: VideoProgress | None = Field(default=None, description="of a video in work")
     error: Failure | None = None

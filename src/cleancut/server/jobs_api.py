@@ -6,13 +6,13 @@ import time
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from typing import Annotated, Any, TypeVar
-from urllib.parse import quote, urlencode
+from urllib.parse import urlencode
 
 import anyio
 from fastapi import APIRouter, Depends, Query
 from fastapi import Path as PathParameter
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.responses import JSONResponse, Response
 
 from cleancut.errors import (
     AddressRefused,
@@ -35,9 +35,8 @@ from cleancut.errors import (
 from cleancut.server import job_openapi, job_request, video_form
 from cleancut.server.auth import admitted, caller_of
 from cleancut.server.body import receive
-from cleancut.server.cutouts import MIME
 from cleancut.server.faults import statuses
-from cleancut.server.job_results import archive, part_of, pieces, result_name, span_of
+from cleancut.server.job_results import archive, download, ranged
 from cleancut.server.job_store import ItemRecord, JobRecord, is_job_id
 from cleancut.server.job_views import (
     Job,
@@ -53,7 +52,6 @@ from cleancut.server.jobs import Jobs
 from cleancut.server.keys import Caller
 from cleancut.server.services import Services
 from cleancut.server.threads import in_thread
-from cleancut.server.video_form import OUTPUTS
 from cleancut.server.webhooks import secret_for
 
 router = APIRouter(tags=["jobs"])
@@ -246,6 +244,8 @@ async def cancelled(request: Request, job: JobId, caller: Known) -> Response:
     response_class=Response,
     responses={
         200: job_openapi.RESULT,
+        206: job_openapi.PART,
+        416: {"description": "Nothing of the result lies in that range."},
         **statuses(BadRequest, JobNotFound, JobConflict, LinkExpired, *_REFUSALS),
     },
 )
@@ -274,7 +274,7 @@ async def result(
         return item, file
 
     item, file = await _asked(request, work)
-    return await _ranged(request, item, file)
+    return await ranged(request, item, file)
 
 
 @router.get(
@@ -299,7 +299,7 @@ async def archived(
             f"the job is {record.status}: there are no results to be packed",
             hint="" if record.final else f"ask again when {job_path(job)} says done",
         )
-    return _download(archive(jobs.store, record), f"{record.id}.zip", "application/zip", None)
+    return download(archive(jobs.store, record), f"{record.id}.zip", "application/zip", None)
 
 
 @router.get(
@@ -378,38 +378,3 @@ def _base(request: Request) -> str:
 
 def _page(path: str, limit: int, offset: int) -> str:
     return f"{path}?{urlencode({'limit': limit, 'offset': offset})}"
-
-
-async def _ranged(request: Request, item: ItemRecord, file: Any) -> Response:
-    """The result, or the part of it that a player asks for."""
-    kind = {**OUTPUTS, **MIME}[item.format]
-    tag = f'"{item.job}-{item.index}-{item.token}"'
-    asked = request.headers.get("range")
-    if request.headers.get("if-range", tag) != tag:
-        asked = None
-    shared = {"Accept-Ranges": "bytes", "ETag": tag}
-    try:
-        span = span_of(asked, item.size)
-    except ValueError:
-        await in_thread(file.close)
-        return Response(
-            status_code=416, headers={**shared, "Content-Range": f"bytes */{item.size}"}
-        )
-    if span is None:
-        answer = _download(pieces(file), result_name(item), kind, item.size)
-    else:
-        answer = _download(part_of(file, span), result_name(item), kind, span.count)
-        answer.status_code = 206
-        last = span.first + span.count - 1
-        answer.headers["Content-Range"] = f"bytes {span.first}-{last}/{item.size}"
-    answer.headers.update(shared)
-    return answer
-
-
-def _download(data: Any, name: str, kind: str, size: int | None) -> Response:
-    plain = name.encode("ascii", "replace").decode().replace("?", "_").replace('"', "_")
-    shown = f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(name, safe='')}"
-    headers = {"Content-Disposition": shown, "Cache-Control": "private, no-store"}
-    if size is not None:
-        headers["Content-Length"] = str(size)
-    return StreamingResponse(data, headers=headers, media_type=kind)

@@ -76,6 +76,7 @@ def _info(found: Animation, transparent: bool) -> VideoInfo:
         container=found.format,
         codec=found.format,
         repeats=found.repeats,
+        seekable=False,
         notes=found.notes,
     )
 

@@ -28,7 +28,7 @@ def write_animation(
     info: VideoInfo,
 ) -> list[str]:
     """Encode the frames of all parts as one animation; the notes. Raises OSError, av's errors."""
-    times = timeline(parts, facts, info)
+    times = timeline(facts, info)
     first = times.pts[0]
     spans = [
         ((at - first) * times.base, lasts * times.base)
@@ -91,20 +91,32 @@ def _write_webp(target: Path, stills: Iterator[Still], form: Form, info: VideoIn
     loop = {"loop": str(info.repeats)}
     with av.open(str(target), "w", format="webp", container_options=loop) as container:
         stream: Any = None
-        end = 0
         for still in stills:
             if stream is None:
                 stream = container.add_stream("libwebp_anim", rate=1000, options=options)
                 stream.height, stream.width = still.pixels.shape[:2]
                 stream.pix_fmt = "bgra"
                 stream.codec_context.time_base = Fraction(1, 1000)
-            end = round((still.at + still.lasts) * 1000)
             alpha = still.pixels.shape[2] == 4
             code = cv2.COLOR_RGBA2BGRA if alpha else cv2.COLOR_RGB2BGRA
-            frame = av.VideoFrame.from_ndarray(cv2.cvtColor(still.pixels, code), format="bgra")
+            pixels: Any = cv2.cvtColor(still.pixels, code)
+            frame = av.VideoFrame.from_ndarray(pixels, format="bgra")
             frame.pts, frame.time_base = round(still.at * 1000), Fraction(1, 1000)
-            frame.duration = round(still.lasts * 1000)
             container.mux(stream.encode(frame))
-        for packet in stream.encode(None):
-            packet.duration = end
-            container.mux(packet)
+        container.mux(stream.encode(None))
+    _end_webp(target, round((still.at + still.lasts) * 1000) - round(still.at * 1000))
+
+
+def _end_webp(target: Path, lasts_ms: int) -> None:
+    """Set the last frame's duration, which the encoder cannot know and guesses."""
+    with target.open("rb+") as file:
+        file.seek(12)
+        last = 0
+        while len(head := file.read(8)) == 8:
+            if head[:4] == b"ANMF":
+                last = file.tell()
+            size = int.from_bytes(head[4:], "little")
+            file.seek(size + size % 2, 1)
+        if last:
+            file.seek(last + 12)
+            file.write(max(1, min(lasts_ms, 0xFFFFFF)).to_bytes(3, "little"))

@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 import mmap
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 
+_CUT_OFF = "truncated: the file ends early; the frames that are there were read"
 _HASTY = "hasty_frames: frames without a length are shown for 0.1 s, as browsers do"
 #: As browsers do: what is asked to be quicker than this, in hundredths, gets a tenth of a second.
 _GIF_LEAST, _GIF_INSTEAD = 2, 10
@@ -84,7 +85,7 @@ def _scan_gif(data: mmap.mmap) -> Animation | None:
             break
     if len(durations) == 1 and not timed:
         return None
-    notes = (_HASTY,) if hasty else ()
+    notes = ((_HASTY,) if hasty else ()) + ((_CUT_OFF,) if at > end else ())
     base = Fraction(1, 100)
     return Animation(
         "gif", width, height, tuple(durations), base, repeats, True, clears=clears, notes=notes
@@ -110,6 +111,7 @@ def _scan_png(data: mmap.mmap) -> Animation | None:
     width, height, _, colour = struct.unpack_from(">IIBB", data, 16)
     times: list[Fraction] = []
     plays, transparent, seen_data, skips = None, colour in (4, 6), False, False
+    whole = False
     at = 8
     while at + 12 <= len(data):
         size = int.from_bytes(data[at : at + 4], "big")
@@ -124,6 +126,7 @@ def _scan_png(data: mmap.mmap) -> Animation | None:
         elif name == b"IDAT" and not seen_data:
             seen_data, skips = True, not times
         elif name == b"IEND":
+            whole = True
             break
         at += size + 12
     if plays is None:
@@ -132,9 +135,9 @@ def _scan_png(data: mmap.mmap) -> Animation | None:
     if base < Fraction(1, _FINEST):
         base = Fraction(1, 1000)
     durations = tuple(max(1, round(time / base)) if time else 0 for time in times)
-    return _without_zeros(
-        Animation("apng", width, height, durations, base, plays, transparent, skips_first=skips)
-    )
+    found = Animation("apng", width, height, durations, base, plays, transparent)
+    notes = () if whole else (_CUT_OFF,)
+    return _without_zeros(replace(found, skips_first=skips, notes=notes))
 
 
 def _scan_webp(data: mmap.mmap) -> Animation | None:
@@ -155,23 +158,13 @@ def _scan_webp(data: mmap.mmap) -> Animation | None:
             durations.append(int.from_bytes(data[at + 20 : at + 23], "little"))
         at += 8 + size + (size & 1)
     base = Fraction(1, 1000)
-    return _without_zeros(
-        Animation("webp", width, height, tuple(durations), base, repeats, transparent)
-    )
+    found = Animation("webp", width, height, tuple(durations), base, repeats, transparent)
+    return _without_zeros(replace(found, notes=(_CUT_OFF,) if at > len(data) else ()))
 
 
 def _without_zeros(found: Animation) -> Animation:
     if all(found.durations):
         return found
     instead = max(1, round(Fraction(1, 10) / found.time_base))
-    return Animation(
-        found.format,
-        found.width,
-        found.height,
-        tuple(duration or instead for duration in found.durations),
-        found.time_base,
-        found.repeats,
-        found.transparent,
-        skips_first=found.skips_first,
-        notes=(_HASTY,),
-    )
+    durations = tuple(duration or instead for duration in found.durations)
+    return replace(found, durations=durations, notes=(*found.notes, _HASTY))

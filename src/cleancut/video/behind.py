@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -23,13 +24,13 @@ if TYPE_CHECKING:
     from cleancut.video.frame import ColourTags, Frame
     from cleancut.video.reading import VideoReader
 
-#: Files with these suffixes are played as backgrounds, others are pictures.
-VIDEO_SUFFIXES = frozenset(
-    (".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ts", ".mts", ".m2ts")
-    + (".wmv", ".flv", ".ogv", ".3gp", ".mxf", ".nut", ".gif", ".apng")
+#: Files of these names are played as backgrounds, others are pictures.
+VIDEO_NAME = re.compile(
+    r".*\.(mp4|m4v|mov|mkv|webm|avi|mpe?g|m?ts|m2ts|wmv|flv|ogv|3gp|mxf|nut|gif|apng)",
+    re.IGNORECASE,
 )
 #: A blur needs so many pixels of standard deviation where it is made, and so large a picture.
-_BLUR_SIGMA, _BLUR_LEAST_PX = 4.0, 160
+_BLUR_SIGMA, _BLUR_LEAST_PX = 3.0, 160
 #: How far before a time the background's frame for it is looked for first, in seconds.
 _BEFORE_S = 2.0
 
@@ -66,7 +67,7 @@ def open_behind(options: Options) -> Behind | None:
     path = Path(wanted.path)
     if not path.exists():
         raise InputNotFound(f"--background: no such file: {wanted.path}", hint="check the path")
-    if path.is_dir() or path.suffix.lower() in VIDEO_SUFFIXES:
+    if path.is_dir() or VIDEO_NAME.fullmatch(path.name):
         try:
             return Moving(path, options.max_megapixels)
         except InputError as error:

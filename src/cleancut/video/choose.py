@@ -29,7 +29,7 @@ def choose_matter(
     engine: Engine,
     options: Options,
     video: VideoOptions,
-    info: VideoInfo,
+    info: VideoInfo,  # noqa: ARG001  (part of what every choice may go by)
     samples: Sequence[Frame],
 ) -> tuple[Matter, tuple[str, ...]]:
     """The matter that ``video.engine`` and ``options.model`` ask for, with notes on the choice.
@@ -51,24 +51,23 @@ def choose_matter(
             f"--engine image: {options.model} is no image model", hint="use --engine rvm"
         )
     if recurrent:
-        return _recurrent(engine, options, video, info, f"{options.model}, as asked for")
+        return _recurrent(engine, options, video, f"{options.model}, as asked for")
     if video.engine == "rvm":
         chosen = options.with_(model=RECURRENT)
-        return _recurrent(engine, chosen, video, info, "rvm, as asked for")
+        return _recurrent(engine, chosen, video, "rvm, as asked for")
     if named:
         panel, notes = engine.panel_for(options)
-        return _image(panel, options, video, info, notes, f"{options.model}, as asked for")
+        return _image(panel, options, video, notes, f"{options.model}, as asked for")
     if video.engine == "image":
         panel, notes = engine.panel_for(options)
-        return _image(panel, options, video, info, notes, "image, as asked for")
-    return _by_content(engine, options, video, info, samples)
+        return _image(panel, options, video, notes, "image, as asked for")
+    return _by_content(engine, options, video, samples)
 
 
 def _by_content(
     engine: Engine,
     options: Options,
     video: VideoOptions,
-    info: VideoInfo,
     samples: Sequence[Frame],
 ) -> tuple[Matter, tuple[str, ...]]:
     """What ``--engine auto`` means for this video."""
@@ -82,10 +81,10 @@ def _by_content(
         people, reason = shows_people(panel, samples)
         if people or panel is None:
             chosen = options.with_(model=RECURRENT)
-            return _recurrent(engine, chosen, video, info, f"rvm, {reason}")
-        return _image(panel, options, video, info, notes, f"image, {reason}")
+            return _recurrent(engine, chosen, video, f"rvm, {reason}")
+        return _image(panel, options, video, notes, f"image, {reason}")
     panel, notes = engine.panel_for(options)
-    return _image(panel, options, video, info, notes, why)
+    return _image(panel, options, video, notes, why)
 
 
 def _panel_or_none(engine: Engine, options: Options) -> tuple[Panel | None, tuple[str, ...]]:
@@ -127,7 +126,7 @@ def _family(name: str) -> str:
 
 
 def _recurrent(
-    engine: Engine, options: Options, video: VideoOptions, info: VideoInfo, why: str
+    engine: Engine, options: Options, video: VideoOptions, why: str
 ) -> tuple[Matter, tuple[str, ...]]:
     from cleancut.video.recurrent_matter import RecurrentMatter
 
@@ -143,7 +142,6 @@ def _image(
     panel: Panel,
     options: Options,
     video: VideoOptions,
-    info: VideoInfo,
     notes: tuple[str, ...],
     why: str,
 ) -> tuple[Matter, tuple[str, ...]]:

@@ -9,7 +9,7 @@ the next.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
@@ -63,7 +63,7 @@ def unlikeness(before: Glance, after: Glance) -> tuple[float, float]:
     The latter is one minus the correlation of the two, motion taken out: 0..2.
     """
     colours = 1.0 - float(before.colours @ after.colours)
-    finder = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_ULTRAFAST)
+    finder: Any = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_ULTRAFAST)
     offset: Tensor = finder.calc(after.grey, before.grey, None)
     rows, columns = after.grey.shape
     x = offset[..., 0] + np.arange(columns, dtype=np.float32)

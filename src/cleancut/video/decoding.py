@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from cleancut.errors import OutOfMemory
 from cleancut.extras import extra
@@ -40,11 +40,13 @@ class Opened:
 
         context: VideoCodecContext = self.stream.codec_context
         name = _ALPHA_DECODERS.get(context.name)
-        if name is not None and self.stream.metadata.get("alpha_mode") == "1":
-            context = CodecContext.create(name, "r")
+        # Muxers spell the tag in small letters or in capitals.
+        tags = {key.lower(): value for key, value in self.stream.metadata.items()}
+        if name is not None and tags.get("alpha_mode") == "1":
+            context = cast("VideoCodecContext", CodecContext.create(name, "r"))
         context.options = {"max_pixels": str(self.max_pixels)}
         context.thread_count = threads
-        context.thread_type = "AUTO"  # type: ignore[assignment]
+        context.thread_type = "AUTO"
         return context
 
     def close(self) -> None:
@@ -58,12 +60,14 @@ class Timing:
 
     ``step`` is the usual distance of two frames, ``end`` the end that the container states, None
     where it does not. ``counted``: times cannot be trusted, and frames are counted instead.
+    ``seekable``: a frame has the same time wherever reading began; else it begins at the beginning.
     """
 
     time_base: Fraction
     first_pts: int
     step: int
     counted: bool = False
+    seekable: bool = True
     interlaced: bool = False
     end: int | None = None
 
@@ -78,14 +82,27 @@ class Decoding:
         self._last: int | None = None
         self._cut_off = self._complete = False
 
-    def frames(self, start: int | None, stop: int | None) -> Iterator[tuple[int, VideoFrame]]:
-        """(pts, frame) with ``start`` <= pts < ``stop``, in order."""
+    def frames(self, start: int | None, stop: int | None) -> Iterator[tuple[int, int, VideoFrame]]:
+        """(pts, duration, frame) with ``start`` <= pts < ``stop``, in order.
+
+        A frame lasts until the next one, which is looked at even beyond ``stop``: what containers
+        say about it may be wrong, and may depend on where reading began.
+        """
+        held: tuple[int, VideoFrame] | None = None
         for pts, frame in self._reached(start):
-            if start is not None and pts < start:
-                continue
+            if held is not None:
+                yield held[0], pts - held[0], held[1]
+            held = None
             if stop is not None and pts >= stop:
                 return
-            yield pts, frame
+            if start is None or pts >= start:
+                held = pts, frame
+        if held is not None:
+            yield (
+                held[0],
+                (not self._timing.counted and held[1].duration) or self._timing.step,
+                held[1],
+            )
         self._complete = True
 
     def notes(self, info: VideoInfo) -> Iterator[str]:
@@ -99,7 +116,7 @@ class Decoding:
         over = self._last + self._timing.step
         at = info.seconds(over)
         lacking = float(((self._timing.end or over) - over) * info.time_base)
-        if self._cut_off or lacking > max(1.0, 0.02 * (info.duration_s or 0)):
+        if self._cut_off or lacking > max(0.5, 0.02 * (info.duration_s or 0)):
             yield f"truncated: the video breaks off at {at:.1f} s; what is there was read"
 
     def _reached(self, start: int | None) -> Iterator[tuple[int, VideoFrame]]:
@@ -121,7 +138,7 @@ class Decoding:
     def _targets(self, start: int | None, margin: int) -> Iterator[int | None]:
         """Where to seek, one after the other until it is early enough; None: the beginning."""
         timing = self._timing
-        if start is not None and not timing.counted:
+        if start is not None and timing.seekable:
             second = max(1, round(1 / timing.time_base))
             for reach in _REACHES:
                 target = start - margin - reach * second
@@ -191,6 +208,7 @@ class Decoding:
                         return
                     continue
                 waiting = False
+                self._broken += packet.is_corrupt
                 yield packet
         except MemoryError as error:
             raise _too_little_memory() from error

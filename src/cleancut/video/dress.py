@@ -82,7 +82,8 @@ class Dresser:
         if self._video.matte_only:
             rgb = _grey_pixels(quantise(alpha, 8 * frame.rgb.dtype.itemsize))
             return replace(frame, rgb=rgb, view=_view(rgb), alpha=None)
-        ready = matted.foreground if alpha is matted.alpha else None
+        ours = alpha is not matted.alpha or not self._options.decontaminate
+        ready = None if ours else matted.foreground
         rgb, shown = self._dressed(frame, frame.rgb, ready, alpha, self._hdr)
         if self._hdr is None:
             return replace(frame, rgb=rgb, view=_view(rgb), alpha=shown)
@@ -118,7 +119,7 @@ class Dresser:
         if foreground is None:
             foreground = pixels
             if self._options.decontaminate:
-                foreground = estimate_foreground(pixels, alpha)
+                foreground = estimate_foreground(pixels, alpha, quick=True)
         if self._behind is not None:
             seconds = self._source.seconds(frame.pts) - self._start_s
             back = self._behind.at(pixels, alpha, seconds, hdr)

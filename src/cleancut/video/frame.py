@@ -63,7 +63,8 @@ class VideoInfo:
     ``width`` and ``height`` are those of its frames, so after rotation and before ``sample_aspect``
     is applied. ``frames`` and ``duration_s`` are what the container says, None or wrong where it
     does not know. ``rate`` is frames a second on average. ``rotation`` is in degrees clockwise, and
-    done already. ``repeats`` is how often an animation is played, 0 for ever.
+    done already. ``repeats`` is how often an animation is played, 0 for ever. ``seekable``: a span
+    can be read without what comes before it.
     """
 
     kind: SourceKind
@@ -83,6 +84,7 @@ class VideoInfo:
     codec: str = ""
     tracks: tuple[Track, ...] = ()
     repeats: int = 0
+    seekable: bool = True
     notes: tuple[str, ...] = ()
 
     def seconds(self, pts: int) -> float:

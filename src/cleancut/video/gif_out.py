@@ -119,6 +119,7 @@ def _frame(still: Still, tick: int) -> Any:
 
     alpha = still.pixels.shape[2] == 4
     code = cv2.COLOR_RGBA2BGRA if alpha else cv2.COLOR_RGB2BGRA
-    frame = VideoFrame.from_ndarray(cv2.cvtColor(still.pixels, code), format="bgra")
+    pixels: Any = cv2.cvtColor(still.pixels, code)
+    frame = VideoFrame.from_ndarray(pixels, format="bgra")
     frame.pts, frame.time_base = tick, Fraction(1, 100)
     return frame

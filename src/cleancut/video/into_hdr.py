@@ -37,7 +37,8 @@ def into_hdr(rgb: Rgb, tags: ColourTags) -> NDArray[np.uint16]:
         linear = np.clip(cv2.transform(linear, _WIDER), 0, 1)
     table = _hlg() if tags.transfer == _HLG else _pq()
     place = np.sqrt(linear) * np.float32(_STEPS - 1)
-    return table[place.astype(np.int32)]
+    pixels: NDArray[np.uint16] = table[place.astype(np.int32)]
+    return pixels
 
 
 def _linear_of_srgb() -> NDArray[np.float32]:
@@ -60,4 +61,5 @@ def _hlg() -> NDArray[np.uint16]:
     a, b, c = 0.17883277, 0.28466892, 0.55991073
     dark = np.sqrt(3 * share)
     light = a * np.log(np.maximum(12 * share - b, 1e-9)) + c
-    return np.rint(65535 * np.where(share <= 1 / 12, dark, light)).astype(np.uint16)
+    code = np.where(share <= 1 / 12, dark, light)
+    return np.asarray(np.rint(65535 * code), np.uint16)

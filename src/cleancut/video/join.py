@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cleancut.errors import OutputNotWritable
 from cleancut.extras import extra
 from cleancut.imaging.files import not_writable
+from cleancut.video.matroska_aspect import PLACEHOLDER, write_aspect
 from cleancut.video.part import PartFacts, Timeline, draft_of, read_facts, timeline
 
 if TYPE_CHECKING:
@@ -63,7 +65,7 @@ def join(
 
                 notes += write_animation(draft, parts, facts, form=form, info=info)
             else:
-                notes += _join_stream(
+                notes += _streamed(
                     draft, parts, facts, source=source, info=info, form=form, video=video, span=span
                 )
             _settle(draft, goal)
@@ -80,6 +82,30 @@ def _settle(draft: Path, goal: Path) -> None:
     if goal.exists():
         draft.chmod(goal.stat().st_mode & 0o7777)
     draft.replace(goal)
+
+
+def _streamed(
+    draft: Path,
+    parts: Sequence[Path],
+    facts: Sequence[PartFacts],
+    *,
+    video: VideoOptions,
+    **rest: Any,
+) -> list[str]:
+    """``_join_stream``, if need be without sound: what is wrong with it must not cost the video."""
+    import av
+
+    from cleancut.video.tracks_out import is_full
+
+    try:
+        return _join_stream(draft, parts, facts, video=video, **rest)
+    except (OSError, ValueError, av.FFmpegError) as error:
+        if not video.audio or is_full(error):
+            raise
+        mute = replace(video, audio=False)
+        why = str(getattr(error, "strerror", None) or error)[:200]
+        note = f"no_sound: sound and subtitles could not be taken along: {why}"
+        return [*_join_stream(draft, parts, facts, video=mute, **rest), note]
 
 
 def _join_stream(
@@ -103,7 +129,9 @@ def _join_stream(
             "movflags": "faststart",
             "movie_timescale": str(min(info.time_base.denominator, 2**31 - 1)),
         }
-    base, times = info.time_base, timeline(parts, facts, info)
+    elif _wants_aspect(info, form):
+        options = {"write_crc32": "0"}
+    base, times = info.time_base, timeline(facts, info)
     with ExitStack() as stack:
         template = stack.enter_context(av.open(str(parts[0]), format="matroska"))
         container = stack.enter_context(
@@ -131,6 +159,8 @@ def _join_stream(
                 container.mux(packet)
             except (OSError, ValueError, av.FFmpegError) as error:
                 tracks.drop(packet, error)
+    if _wants_aspect(info, form):
+        write_aspect(draft, info.sample_aspect)
     return tracks.notes
 
 
@@ -138,12 +168,21 @@ def _video_stream(container: Any, template: Any, info: VideoInfo, form: Form) ->
     stream = container.add_stream_from_template(template, opaque=True)
     stream.time_base = info.time_base
     context = stream.codec_context
+    context.sample_aspect_ratio = info.sample_aspect
     tag = _PRORES[form.alpha] if form.codec == "prores" else _TAGS.get((form.codec, form.name))
     if tag:
         context.codec_tag = tag
     if form.alpha and form.codec == "vp9":
         stream.metadata["alpha_mode"] = "1"
+    if _wants_aspect(info, form):
+        stream.metadata["title"] = PLACEHOLDER
     return stream
+
+
+def _wants_aspect(info: VideoInfo, form: Form) -> bool:
+    """Whether the shape of pixels must be said by Matroska, since the codec does not."""
+    ours = form.name in ("webm", "matroska") and form.codec not in ("h264", "h265")
+    return ours and info.sample_aspect != 1
 
 
 def _packets(

@@ -40,12 +40,13 @@ class Matter(Protocol):
     would within the whole. ``names`` are the ids of the networks that may be asked.
     """
 
+    look_ahead: int
+    warm_up: int
+
     @property
-    def look_ahead(self) -> int: ...
-    @property
-    def warm_up(self) -> int: ...
-    @property
-    def names(self) -> tuple[str, ...]: ...
+    def names(self) -> tuple[str, ...]:
+        """Ids of the networks that may be asked."""
+        ...
 
     def step(self, frame: Frame, memory: Memory) -> tuple[tuple[Matted, ...], Memory]:
         """What is known after one more frame: finished mattes in order, and the new memory.

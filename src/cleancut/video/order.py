@@ -12,7 +12,8 @@ from cleancut.options import Options
 from cleancut.video.options import VideoOptions, check_for_video
 
 #: Length of a part, in seconds of the source: what a kill costs at most, as frames to do again.
-PART_S = 10.0
+#: Shorter ones would cost more, since each looks at frames before its own.
+PART_S = 15.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +59,10 @@ class VideoOrder:
         for name in ("jobs", "threads"):
             value = getattr(self, name)
             if value is not None and (not isinstance(value, int) or not 1 <= value <= 256):
-                raise BadOption(f"--{name}: {value!r} is not a whole number from 1 to 256")
+                raise BadOption(
+                    f"--{name}: {value!r} is not a whole number from 1 to 256",
+                    hint="leave it out for what is usual here",
+                )
         if not 0.5 <= self.part_s <= 3600:
             raise BadOption(f"part_s: {self.part_s!r} is not within 0.5 to 3600 seconds")
         self.frame_rate()

@@ -33,11 +33,13 @@ _VOID = b"\xec\x01"
 class PartFacts:
     """What is known about a part beside its packets.
 
-    ``start`` is the first frame's pts in the source's time base, ``durations`` those of its frames
-    in order of pts, in the same unit, -1 where the source does not say.
+    ``start`` is the first frame's pts in the source's time base; ``ticks`` are those of its packets
+    from there on, as they follow each other; ``durations`` those of its frames in order of pts, -1
+    where the source does not say.
     """
 
     start: int = 0
+    ticks: list[int] = field(default_factory=list)
     durations: list[int] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
@@ -69,7 +71,10 @@ def read_facts(path: Path) -> PartFacts:
             if len(tail) != trailer or tail[4:] != _MAGIC or length > end - trailer:
                 raise ValueError("it has no end")
             file.seek(end - trailer - length)
-            return PartFacts(**json.loads(file.read(length)))
+            facts = PartFacts(**json.loads(file.read(length)))
+        if not facts.ticks:
+            raise ValueError("it has no frames")
+        return facts
     except (OSError, ValueError, TypeError) as error:
         raise OutputNotWritable(
             f"a finished part of the video cannot be used again: {error}",
@@ -95,14 +100,15 @@ class Timeline:
         return self.pts[-1] + self.durations[-1]
 
 
-def timeline(parts: Sequence[Path], facts: Sequence[PartFacts], info: VideoInfo) -> Timeline:
-    """The timeline of ``parts``; a frame lasts until the next, the last as the source says."""
+def timeline(facts: Sequence[PartFacts], info: VideoInfo) -> Timeline:
+    """The timeline of parts: a frame lasts until the next, the last one as the source says."""
     pts: list[int] = []
     late = 0
-    for part, fact in zip(parts, facts, strict=True):
-        ticks, behind = _ticks(part)
+    for fact in facts:
+        ticks = sorted(fact.ticks)
+        place = {tick: index for index, tick in enumerate(ticks)}
+        late = max(late, *(index - place[tick] for index, tick in enumerate(fact.ticks)))
         pts += [fact.start + tick for tick in ticks]
-        late = max(late, behind)
     said = facts[-1].durations[-1]
     if said <= 0 and info.rate:
         said = round(1 / (info.rate * info.time_base))
@@ -110,14 +116,3 @@ def timeline(parts: Sequence[Path], facts: Sequence[PartFacts], info: VideoInfo)
         said = pts[-1] - pts[-2] if len(pts) > 1 else round(Fraction(1, 25) / info.time_base)
     durations = [*(later - pts for pts, later in pairwise(pts)), max(1, said)]
     return Timeline(info.time_base, pts, durations, late)
-
-
-def _ticks(part: Path) -> tuple[list[int], int]:
-    """Ticks of a part's frames, rising, and by how many frames its packets are out of order."""
-    import av
-
-    with av.open(str(part), format="matroska") as container:
-        stored = [p.pts for p in container.demux(video=0) if p.pts is not None and p.size]
-    ticks = sorted(stored)
-    place = {tick: index for index, tick in enumerate(ticks)}
-    return ticks, max((index - place[tick] for index, tick in enumerate(stored)), default=0)

@@ -11,13 +11,13 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cleancut.errors import OutputNotWritable
-from cleancut.imaging.files import write_atomic
+from cleancut.imaging.files import not_writable, write_atomic
 from cleancut.video.order import Part
 from cleancut.video.report import PartReport
 
@@ -37,15 +37,16 @@ def plan_parts(
 ) -> tuple[Part, ...]:
     """Parts of about ``part_s`` seconds and equal length, from ``start`` to ``stop`` (pts).
 
-    A video of unknown length is one part. The last one is open where ``stop`` is None, since
-    containers may be wrong about how long their video is.
+    A video of unknown length is one part, and so is one that can only be read from its beginning.
+    The last one is open where ``stop`` is None, since containers may be wrong about how long their
+    video is.
     """
     first = info.start_pts if start is None else start
     last = stop
     if info.duration_s is not None:
         end = info.pts_at(info.duration_s)
         last = end if stop is None else min(stop, end)
-    if last is None or last <= first:
+    if last is None or last <= first or not info.seekable:
         return (Part(0, start, stop),)
     seconds = float((last - first) * info.time_base)
     count = 1 if seconds <= _UNDIVIDED * part_s else min(MOST_PARTS, round(seconds / part_s))
@@ -115,7 +116,7 @@ class PartsFolder:
                 hint="wait for it, or choose another name with -o",
             )
 
-        with _disk(self.root):
+        with _disk(self._target):
             self.root.mkdir(parents=True, exist_ok=True)
         try:
             with lock.held(self.root / "lock", waiting=refuse):
@@ -149,7 +150,7 @@ class PartsFolder:
     def finish(self, part: Part, report: PartReport) -> None:
         """Say that a part is whole, once it is safe on the disk."""
         path = self.path(part)
-        with _disk(path):
+        with _disk(self._target):
             if report.frames:
                 sync(path)
             report.written = size_of(path)
@@ -157,7 +158,7 @@ class PartsFolder:
 
     def prepare(self) -> None:
         """Make the folder, and remove the drafts of killed runs, which nobody writes any more."""
-        with _disk(self.root):
+        with _disk(self._target):
             self._folder.mkdir(parents=True, exist_ok=True)
             for entry in os.scandir(self._folder):
                 if entry.name.startswith("."):
@@ -179,37 +180,19 @@ class PartsFolder:
         remove(self._folder)
 
     def leave(self) -> None:
-        """Remove the folder itself if nothing is left in it."""
+        """Remove the folder where no finished part is lost with it: this command's, then the root.
+
+        Never raises. Not to be called while ``held``.
+        """
+        with suppress(OSError):
+            if not any(self._folder.glob("*.json")):
+                remove(self._folder)
         with suppress(OSError):
             if not self.others() and not self._folder.exists():
                 remove(self.root)
 
     def _report(self, part: Part) -> Path:
         return self._folder / f"{part.number:05}.json"
-
-
-def pictures_of(part: Path, suffix: str) -> str:
-    """The pattern by which a part of a sequence numbers its pictures, from 0."""
-    return str(part / f"%08d{suffix}")
-
-
-def gather(parts: Sequence[Path], target: str, suffix: str) -> tuple[str, ...]:
-    """Move the pictures of all parts to ``target``, a folder or a pattern, numbered from 0; notes.
-
-    Raises ``OutputNotWritable``.
-    """
-    from cleancut.video.form import numbered
-
-    count = 0
-    with _disk(Path(target)):
-        Path(numbered(target, 0)).parent.mkdir(parents=True, exist_ok=True)
-        for part in parts:
-            for picture in sorted(entry for entry in part.iterdir() if entry.suffix == suffix):
-                picture.replace(numbered(target, count))
-                count += 1
-    if Path(numbered(target, count)).exists():
-        return (f"older_pictures: pictures of an earlier run follow after number {count - 1}",)
-    return ()
 
 
 def root_of(target: Path) -> Path:
@@ -255,7 +238,4 @@ def _disk(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise OutputNotWritable(
-            f"{path} cannot be written: {error.strerror or error}",
-            hint="free space, check the permissions of its folder, or choose another one with -o",
-        ) from error
+        raise not_writable(path, error) from error

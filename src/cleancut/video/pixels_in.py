@@ -95,6 +95,7 @@ class PixelReader:
 
         self.layout = layout
         self._scaler: VideoReformatter = VideoReformatter()
+        self._stacked: NDArray[Any] | None = None
 
     def read(self, frame: VideoFrame) -> tuple[NDArray[Any], Alpha | None]:
         """(H, W, 3) uint8, or uint16 in full range where the stream has more bits, and its alpha.
@@ -106,7 +107,7 @@ class PixelReader:
             frame = self._plain(frame)
         kind = _stored(frame)
         assert kind is not None  # _plain gives such
-        if kind == "rgb":
+        if kind == "packed":
             rgb, alpha = self._packed(frame)
         else:
             rgb, alpha = self._planar(frame)
@@ -152,7 +153,8 @@ class PixelReader:
         if len(planes) < 3:
             return self._grey(planes[0], bits), alpha
         chroma = [enlarged(plane, size, centred=layout.centred) for plane in planes[1:3]]
-        stacked = cv2.merge([planes[0], *chroma])
+        # The same memory for every frame: fresh pages cost more than the arithmetic does.
+        stacked = self._stacked = cv2.merge([planes[0], *chroma], self._stacked)
         matrix = to_rgb_matrix(layout.matrix, layout.full_range, bits, 16 if layout.bits > 8 else 8)
         if layout.bits > 8 and bits == 8:  # a stream that changes its depth
             stacked = stacked.astype(np.uint16)
@@ -167,7 +169,8 @@ class PixelReader:
         deep = self.layout.bits > 8
         values = plane.astype(np.float32) * np.float32(gain) + np.float32(offset)
         scaled = np.rint(np.clip(values, 0, 65535 if deep else 255))
-        return cv2.cvtColor(scaled.astype(np.uint16 if deep else np.uint8), cv2.COLOR_GRAY2RGB)
+        grey: NDArray[Any] = scaled.astype(np.uint16 if deep else np.uint8)
+        return cv2.cvtColor(grey, cv2.COLOR_GRAY2RGB)
 
 
 @lru_cache(maxsize=32)
@@ -229,25 +232,24 @@ def enlarged(plane: NDArray[Any], size: tuple[int, int], *, centred: bool) -> ND
 
 
 def _stored(frame: VideoFrame) -> str | None:
-    """How planes can be read: "rgb" (packed), "yuv" (planar), or None: not as they are."""
+    """How planes can be read: "packed" (RGB), "planar", or None: not as they are."""
     format_ = frame.format
     if format_.name in ("rgb24", "rgba", "rgb48le", "rgba64le"):
-        return "rgb"
-    if format_.is_rgb or not _is_plain(format_) or any(p.line_size < 0 for p in frame.planes):
+        return "packed"
+    if not _is_plain(format_) or any(plane.line_size < 0 for plane in frame.planes):
         return None
-    return "yuv"
+    return "planar"
 
 
 def _is_plain(format_: VideoFormat) -> bool:
-    """Planar grey or YUV of 8 bits, or of 9 to 16 in the low bits of little-endian words."""
+    """Planar grey, YUV or GBR of 8 bits, or of 9 to 16 in the low bits of little-endian words."""
     name = format_.name
-    if not name.startswith(("yuv", "gray", "ya8")) or format_.has_palette or name[-2:] == "be":
+    if not name.startswith(("yuv", "gray", "gbr")) or name.endswith(("be", "f16le", "msble")):
         return False
     parts = format_.components
-    planes = [part.plane for part in parts]
+    planes = sorted(part.plane for part in parts)
     depths = {part.bits for part in parts}
-    whole = planes == list(range(len(parts))) and len(depths) == 1
-    return whole and depths <= set(range(8, 17)) and "f16" not in name and "msb" not in name
+    return planes == list(range(len(parts))) and len(depths) == 1 and depths <= set(range(8, 17))
 
 
 def _planes(frame: VideoFrame) -> list[NDArray[Any]]:

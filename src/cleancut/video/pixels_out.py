@@ -7,7 +7,7 @@ long as OpenCV's transform.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import cv2
 import numpy as np
@@ -30,6 +30,10 @@ _LUMA = {
 }
 #: From this height on, an untagged video is taken for BT.709, below for BT.601, as players do.
 _HD_HEIGHT = 577
+#: Opacity that is written as 0.
+_CLEAR = np.float32(0.5 / 255)
+#: Opacity from which on a pixel's colour is worth carrying on, and the share of coarser steps.
+_SEEN, _COARSE = np.float32(0.2), np.float32(0.02)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,13 +74,14 @@ class Coding:
     full_range: bool
 
 
-def coding(info: VideoInfo, layout: Planes, *, tone_mapped: bool, deep_range: bool) -> Coding:
+def coding(info: VideoInfo, layout: Planes, *, plain: bool, deep_range: bool) -> Coding:
     """How colours of a source are written: as tagged, untagged as players take it for.
 
-    ``tone_mapped`` pixels are BT.709. ``deep_range`` is whether the codec may keep full range.
+    ``plain`` pixels are BT.709: tone mapped ones, and a matte's greys. ``deep_range`` is whether
+    the codec may keep full range.
     """
     tags: ColourTags = info.colour
-    if tone_mapped:
+    if plain:
         return Coding(1, 1, 1, layout.rgb)
     high = info.height >= _HD_HEIGHT or info.kind != "stream"
     matrix = tags.matrix if tags.matrix in _LUMA else (1 if high else 6)
@@ -140,30 +145,27 @@ def spread(rgb: Rgb, alpha: Alpha) -> Rgb:
     alpha 0 would give soft edges a dark fringe, and the picture's own background would show.
     Push-pull filling (Gortler et al. 1996, The Lumigraph, 3.4.2) over steps of four.
     """
-    clear = cv2.compare(alpha, 0.5 / 255, cv2.CMP_LT)
+    clear = (alpha < _CLEAR).astype(np.uint8)
     if not cv2.hasNonZero(clear):
         return rgb
     height, width = alpha.shape
-    sums, weights = [], []
-    small = (max(1, width // 4), max(1, height // 4))
-    premultiplied = cv2.multiply(rgb, cv2.merge([alpha] * 3), dtype=cv2.CV_32F)
-    colour = cv2.resize(premultiplied, small, interpolation=cv2.INTER_AREA)
-    weight = cv2.resize(alpha, small, interpolation=cv2.INTER_AREA)
-    while True:
-        sums.append(colour)
-        weights.append(weight)
-        if max(small) <= 2:
-            break
-        small = (max(1, small[0] // 4), max(1, small[1] // 4))
+    seen = (alpha >= _SEEN).astype(np.uint8)
+    small = (max(1, width // 2), max(1, height // 2))
+    colour: Any = cv2.resize(cv2.copyTo(rgb, seen), small, interpolation=cv2.INTER_AREA)
+    weight: Any = cv2.resize(seen * np.uint8(255), small, interpolation=cv2.INTER_AREA)
+    levels: list[tuple[NDArray[Any], NDArray[Any]]] = []
+    colour, weight = colour.astype(np.float32), weight.astype(np.float32) / np.float32(255)
+    for step in (2, 4, 4, 4, 4, 4):
+        small = (max(1, small[0] // step), max(1, small[1] // step))
         colour = cv2.resize(colour, small, interpolation=cv2.INTER_AREA)
         weight = cv2.resize(weight, small, interpolation=cv2.INTER_AREA)
-    whole = float(cv2.sumElems(weights[-1])[0])
-    mean = np.array(cv2.sumElems(sums[-1])[:3]) / max(whole, 1e-6)
-    filled = np.full_like(sums[-1], mean)
-    for colour, weight in zip(reversed(sums), reversed(weights), strict=True):
+        levels.append((colour, weight))
+    mean = cv2.sumElems(colour)[:3] / np.maximum(cv2.sumElems(weight)[0], 1e-6)
+    filled: Any = np.full_like(colour, mean)
+    for colour, weight in reversed(levels):
         coarse = cv2.resize(filled, (weight.shape[1], weight.shape[0]))
-        filled = (colour + 0.02 * coarse) / (weight[..., None] + np.float32(0.02))
-    around = np.rint(filled).astype(rgb.dtype)
+        filled = (colour + _COARSE * coarse) / (weight[..., None] + _COARSE)
+    around: Any = np.rint(filled).astype(rgb.dtype)
     out: Rgb = rgb.copy()
     cv2.copyTo(cv2.resize(around, (width, height)), clear, out)
     return out
@@ -171,9 +173,7 @@ def spread(rgb: Rgb, alpha: Alpha) -> Rgb:
 
 def cleared(rgb: Rgb, alpha: Alpha) -> Rgb:
     """``rgb`` with black where ``alpha`` is 0: it packs best and shows nothing."""
-    seen = cv2.compare(alpha, 0.5 / 255, cv2.CMP_GE)
-    hidden: Rgb = cv2.copyTo(rgb, seen)
-    return hidden
+    return cast("Rgb", cv2.copyTo(rgb, (alpha >= _CLEAR).astype(np.uint8)))
 
 
 def fill_planes(frame: Any, rgb: Rgb, alpha: Alpha | None, layout: Planes, code: Coding) -> None:

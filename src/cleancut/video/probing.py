@@ -15,14 +15,34 @@ from cleancut.video.pixels_in import Layout, PixelReader, layout_of, tags_of
 
 if TYPE_CHECKING:
     from av import VideoFrame, VideoStream
+    from av.stream import Stream
 
 #: So many frames tell whether times are given and whether fields are interlaced.
 _PROBED = 4
 _MOST_BROKEN = 500
 _WIDEST_ASPECT = 16
 _FASTEST = 1000
+#: Containers in which the same frame has the same time wherever reading began. Others, such as
+#: MPEG program streams, give times to packs, and guess those of frames.
+_SEEKABLE = {
+    "mov",
+    "matroska",
+    "avi",
+    "mpegts",
+    "flv",
+    "nut",
+    "mxf",
+    "ivf",
+    "yuv4mpegpipe",
+    "m4v",
+    "asf",
+    "ogg",
+    "dv",
+    "rm",
+    "gxf",
+}
 _DEFAULT_RATE = Fraction(25)
-_TURNED = {3: 180, 4: 180, 5: 90, 6: 90, 7: 270, 8: 270}
+_TURNED = {3: 180, 5: 90, 6: 90, 7: 270, 8: 270}
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +65,7 @@ def probe(opened: Opened) -> Probe:
         raise undecodable(opened)
     first, stream = frames[0], opened.stream
     tags = _tags(first, stream)
-    codec = stream.codec_context.name
+    codec = codec_of(stream)
     layout, found = layout_of(first, tags, codec)
     timing = _timing(opened, frames)
     notes = [*opened.notes, *found]
@@ -85,19 +105,26 @@ def info_of(opened: Opened, found: Probe) -> VideoInfo:
         rotation=_TURNED.get(found.layout.orientation, 0),
         colour=found.tags,
         container=container.format.name,
-        codec=stream.codec_context.name,
+        codec=codec_of(stream),
         tracks=tuple(_tracks(opened)),
+        seekable=timing.seekable,
         notes=found.notes,
     )
 
 
 def undecodable(opened: Opened) -> UnreadableVideo:
     """The error for a stream without a frame that can be decoded."""
-    name = opened.stream.codec_context.name
+    name = codec_of(opened.stream)
     return UnreadableVideo(
         f"no frame of the video ({name}) can be decoded: it is damaged, cut off or protected",
         hint="check that it plays; if it does, convert it to H.264 in MP4 and try again",
     )
+
+
+def codec_of(stream: Stream) -> str:
+    """The codec of a stream, by whichever decoder: "av1", not "libdav1d"."""
+    codec = stream.codec_context.codec
+    return str(getattr(codec, "canonical_name", codec.name))
 
 
 def _first_frames(opened: Opened) -> Iterator[VideoFrame]:
@@ -135,11 +162,12 @@ def _timing(opened: Opened, frames: list[VideoFrame]) -> Timing:
     if counted:
         rate = rate or _DEFAULT_RATE
         ends = round((_seconds(opened) or 0) * rate) or None
-        return Timing(1 / rate, 0, 1, counted=True, interlaced=interlaced, end=ends)
+        return Timing(1 / rate, 0, 1, counted=True, seekable=False, interlaced=interlaced, end=ends)
+    seekable = not _SEEKABLE.isdisjoint(opened.container.format.name.split(","))
     step = max(1, round(1 / (rate * base))) if rate else max(1, frames[0].duration or 1)
     seconds = _seconds(opened)
     end = None if seconds is None else known[0] + max(1, round(seconds / base))
-    return Timing(base, known[0], step, interlaced=interlaced, end=end)
+    return Timing(base, known[0], step, seekable=seekable, interlaced=interlaced, end=end)
 
 
 def _seconds(opened: Opened) -> Fraction | None:
@@ -191,6 +219,6 @@ def _tracks(opened: Opened) -> Iterator[Track]:
         yield Track(
             stream.index,
             "audio" if stream.type == "audio" else "subtitle",
-            stream.codec_context.name,
+            codec_of(stream),
             (stream.language or "")[:16],
         )

@@ -139,7 +139,9 @@ def _open_sequence(name: str, max_megapixels: float, rate: Fraction | None) -> V
 
 
 def _refuse_pictures(path: Path, head: bytes) -> None:
-    still = head.startswith((b"\xff\xd8\xff", b"II*\0", b"MM\0*"))
+    still = head.startswith((b"II*\0", b"MM\0*"))
+    if head.startswith(b"\xff\xd8\xff"):  # a stream of JPEGs begins as one of them does
+        still = path.suffix.lower() not in (".mjpeg", ".mjpg")
     still = still or (head.startswith(b"BM") and head[6:10] == b"\0\0\0\0")
     still = still or (head[4:8] == b"ftyp" and head[8:12] in (b"avif", b"heic", b"mif1", b"heix"))
     if still:

@@ -11,15 +11,15 @@ import time
 from collections.abc import Callable, Generator
 from contextlib import closing
 from fractions import Fraction
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cleancut.errors import Cancelled
 from cleancut.video.ahead import ahead
-from cleancut.video.parts import pictures_of
 from cleancut.video.report import PartReport
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from cleancut.video.dress import Dresser
     from cleancut.video.frame import Frame
     from cleancut.video.mattes import Matted
@@ -56,9 +56,6 @@ def render_part(
     matted = ahead(_matted(scene, part, decoded, clock), scene.depth, "cleancut-matte")
     dressed = ahead(_dressed(dresser, matted, report, scene, clock), scene.depth, "cleancut-dress")
     writer: VideoWriter | None = None
-    place = target
-    if scene.form.kind == "sequence":
-        place = Path(pictures_of(target, scene.form.suffix))
     try:
         with closing(dressed):
             for frame in dressed:
@@ -68,7 +65,7 @@ def render_part(
                     if writer is None:
                         report.size = (frame.rgb.shape[1], frame.rgb.shape[0])
                         writer = open_writer(
-                            place, scene.form, dresser.info, scene.options, size=report.size
+                            target, scene.form, dresser.info, scene.options, size=report.size
                         )
                     writer.write(frame)
                 report.frames += 1

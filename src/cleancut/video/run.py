@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from cleancut.errors import ClusterUnavailable, OutputNotWritable
 from cleancut.video.order import Part, VideoOrder
-from cleancut.video.parts import PartsFolder, gather, plan_parts, size_of
+from cleancut.video.parts import PartsFolder, plan_parts, size_of
 from cleancut.video.render import render_part
 from cleancut.video.report import (
     PartReport,
@@ -77,7 +77,8 @@ def render_video(
     work = _Work(order, scene, farm, jobs, progress, cancelled or _never)
     reports, kept, told = work.done()
     seconds = time.perf_counter() - began
-    return _report(order, scene, reports, (*notes, *told), kept, seconds, jobs)
+    at_once = jobs if farm is None else farm.workers
+    return _report(order, scene, reports, (*notes, *told), kept, seconds, at_once)
 
 
 def render_one(
@@ -140,24 +141,30 @@ class _Work:
         name = scene_fingerprint(scene, parts)
         suffix = "" if scene.form.kind == "sequence" else ".mkv"
         folder = PartsFolder(self._target, name, suffix)
-        notes: tuple[str, ...] = ()
-        with folder.held():
-            if self._order.fresh:
-                folder.clear(everybody=True)
-            elif others := folder.others():
-                notes = (
-                    f"other_parts: {others} unfinished run(s) with other options left parts in "
-                    f"{folder.root}; --fresh removes them",
-                )
-            folder.prepare()
-            reports, kept = self._rendered(parts, folder)
-            if not any(report.frames for report in reports):
-                raise nothing_there(scene.video, scene.info)
-            self._progress.stage("joining")
-            notes += self._joined(parts, reports, folder)
-            folder.clear()
-        folder.leave()
+        try:
+            with folder.held():
+                notes = self._others(folder)
+                folder.prepare()
+                reports, kept = self._rendered(parts, folder)
+                if not any(report.frames for report in reports):
+                    raise nothing_there(scene.video, scene.info)
+                self._progress.stage("joining")
+                notes += self._joined(parts, reports, folder)
+                folder.clear()
+        finally:
+            folder.leave()
         return reports, kept, notes
+
+    def _others(self, folder: PartsFolder) -> tuple[str, ...]:
+        """Remove what other runs have left, or say that it is there."""
+        if self._order.fresh:
+            folder.clear(everybody=True)
+        if not (others := folder.others()):
+            return ()
+        return (
+            f"other_parts: {others} unfinished run(s) with other options left parts in "
+            f"{folder.root}; --fresh removes them",
+        )
 
     def _rendered(self, parts: Sequence[Part], folder: PartsFolder) -> tuple[list[PartReport], int]:
         """Reports of all parts in order; those that are missing are rendered."""
@@ -230,12 +237,11 @@ class _Work:
     def _joined(
         self, parts: Sequence[Part], reports: Sequence[PartReport], folder: PartsFolder
     ) -> tuple[str, ...]:
+        from cleancut.video.join import join
+
         scene = self._scene
         made = zip(parts, reports, strict=True)
         files = [folder.path(part) for part, report in made if report.frames]
-        if scene.form.kind == "sequence":
-            return (*scene.form.notes, *gather(files, self._order.target, scene.form.suffix))
-        from cleancut.video.join import join
 
         first = scene.info.start_pts if scene.start is None else scene.start
         cut = scene.start is not None or scene.stop is not None
@@ -249,7 +255,7 @@ class _Work:
             info=scene.info,
             form=scene.form,
             video=scene.video,
-            span=(first, last) if cut and last is not None else None,
+            span=(first, last) if cut else None,
         )
 
 

@@ -82,7 +82,9 @@ def open_scene(order: VideoOrder, engine: Engine) -> tuple[Scene, tuple[str, ...
         info = reader.info
         form = output_form(order.target, order.video, order.options, info)
         start, stop = _span(order.video, info)
-        samples = _samples(reader, start, stop)
+        asked = order.options.model != "auto" or order.video.engine != "auto"
+        one = asked or not info.seekable
+        samples = _samples(reader, start, stop, 1 if one else _SAMPLES)
         if not samples:
             raise nothing_there(order.video, info)
     matter, notes = choose_matter(engine, order.options, order.video, info, samples)
@@ -136,8 +138,8 @@ def _span(video: VideoOptions, info: VideoInfo) -> tuple[int | None, int | None]
     )
 
 
-def _samples(reader: VideoReader, start: int | None, stop: int | None) -> list[Frame]:
-    """A few frames from all over the span; its first one at least, if there is any."""
+def _samples(reader: VideoReader, start: int | None, stop: int | None, count: int) -> list[Frame]:
+    """``count`` frames from all over the span; its first one at least, if there is any."""
     info = reader.info
     first = info.start_pts if start is None else start
     last = stop
@@ -146,7 +148,7 @@ def _samples(reader: VideoReader, start: int | None, stop: int | None) -> list[F
         last = end if stop is None else min(stop, end)
     places = [start]
     if last is not None and last > first:
-        places += [first + (last - first) * k // _SAMPLES for k in range(1, _SAMPLES)]
+        places += [first + (last - first) * k // count for k in range(1, count)]
     found: list[Frame] = []
     for place in places:
         frames = reader.frames(place, stop)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
+from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
@@ -29,6 +31,8 @@ FORMATS = (
     "vivo,wc3movie,xmv,yop,ea,dhav,ifv,kux,lxf,mlv,mods,moflex,cine,ser,cdxl,filmstrip,vmd,smush,"
     "pva,ty,mp3,wav,flac,aac,aiff,w64,caf"
 )
+#: Suffixes of JPEGs that follow one another without a container.
+JPEG_STREAMS = (".mjpeg", ".mjpg")
 
 
 def open_stream(path: Path, head: bytes, *, max_megapixels: float) -> StreamReader:
@@ -44,7 +48,7 @@ def open_stream(path: Path, head: bytes, *, max_megapixels: float) -> StreamRead
         try:
             stream, notes = _best(container)
             _check_size(stream, max_megapixels)
-            return Opened(container, stream, round(max_megapixels * 1e6), notes)
+            return Opened(container, stream, _most_pixels(max_megapixels), notes)
         except BaseException:
             container.close()
             raise
@@ -52,6 +56,10 @@ def open_stream(path: Path, head: bytes, *, max_megapixels: float) -> StreamRead
     first = opened()
     try:
         found = probe(first)
+        if found.timing.seekable and first.container.format.name == "mpegts":
+            facts = path.stat()
+            if not _times_run_on(path, facts.st_size, facts.st_mtime_ns, first.stream.index):
+                found = replace(found, timing=replace(found.timing, seekable=False))
         return StreamReader(opened, found, info_of(first, found))
     except (av.error.FFmpegError, ValueError, OverflowError) as error:
         raise undecodable(first) from error
@@ -67,6 +75,7 @@ class StreamReader:
         self._found = found
         self._info = info
         self._notes: dict[str, str] = {}
+        self._running: list[Decoding] = []
         self._closed = False
 
     @property
@@ -77,16 +86,19 @@ class StreamReader:
     @property
     def notes(self) -> tuple[str, ...]:
         """See ``VideoReader``."""
+        for decoding in tuple(self._running):
+            self._take_notes(decoding)
         return (*self._info.notes, *self._notes.values())
 
     def frames(self, start: int | None = None, stop: int | None = None) -> Iterator[Frame]:
         """See ``VideoReader``."""
         found, info = self._found, self._info
         decoding = Decoding(self._opened, found.timing)
+        self._running.append(decoding)
         pixels = PixelReader(found.layout)
         size = found.layout.size
         try:
-            for pts, frame in decoding.frames(start, stop):
+            for pts, duration, frame in decoding.frames(start, stop):
                 if self._closed:
                     return
                 if (frame.width, frame.height) != size:
@@ -95,11 +107,14 @@ class StreamReader:
                         f"are scaled to {size[0]} x {size[1]}"
                     )
                 rgb, alpha = pixels.read(frame)
-                duration = found.timing.step if found.timing.counted else frame.duration
-                yield Frame(pts, rgb, view_of(rgb, found.tags), alpha, duration or None)
+                yield Frame(pts, rgb, view_of(rgb, found.tags), alpha, duration)
         finally:
-            for note in decoding.notes(info):
-                self._notes[note.split(":", 1)[0]] = note
+            self._running.remove(decoding)
+            self._take_notes(decoding)
+
+    def _take_notes(self, decoding: Decoding) -> None:
+        for note in decoding.notes(self._info):
+            self._notes[note.split(":", 1)[0]] = note
 
     def close(self) -> None:
         """See ``VideoReader``."""
@@ -126,12 +141,41 @@ def _open(path: Path, head: bytes, max_megapixels: float) -> InputContainer:
     try:
         return av.open(
             name,
-            options={"max_pixels": str(round(max_megapixels * 1e6))},
+            # FFmpeg takes a stream of JPEGs for a single one.
+            format="mjpeg" if path.suffix.lower() in JPEG_STREAMS else None,
+            options={"max_pixels": str(_most_pixels(max_megapixels))},
             container_options=options,
             metadata_errors="replace",
         )
     except (av.error.FFmpegError, ValueError, OverflowError) as error:
         raise _unreadable(head, error) from error
+
+
+def _most_pixels(max_megapixels: float) -> int:
+    """What decoders are held to: they count whole blocks of up to 128 x 128."""
+    return round(max_megapixels * 1.25e6) + (1 << 16)
+
+
+@lru_cache(maxsize=64)
+def _times_run_on(path: Path, size: int, changed_ns: int, index: int) -> bool:  # noqa: ARG001
+    """Whether the times of a transport stream never go back, as they do where two are joined.
+
+    Such a file cannot be searched for a time. It has no index that would tell, so all of it is read
+    once (200 MB a second); ``size`` and ``changed_ns`` tell one state of it from another.
+    """
+    import av
+
+    last: int | None = None
+    with _open(path, b"", 1e6) as container:
+        try:
+            for packet in container.demux(container.streams[index]):
+                if packet.dts is not None:
+                    if last is not None and packet.dts < last:
+                        return False
+                    last = packet.dts
+        except (av.error.FFmpegError, ValueError):
+            return True
+    return True
 
 
 def _unreadable(head: bytes, error: Exception) -> CleancutError:

@@ -20,12 +20,21 @@ _HEADER = (
 
 
 class WrittenText:
-    """One track of text, written in ``codec``: webvtt, subrip or mov_text."""
+    """One track of text; ``codecs``: what it is, what becomes of it (webvtt, subrip, mov_text)."""
 
     def __init__(
-        self, stream: Any, container: Any, codec: str, *, origin: Fraction, end: Fraction
+        self,
+        stream: Any,
+        container: Any,
+        codecs: tuple[str, str],
+        *,
+        origin: Fraction,
+        end: Fraction,
     ) -> None:
         import av
+
+        self._from, self._to = codecs
+        codec = self._to
 
         if codec == "mov_text":
             self.stream = container.add_stream(codec)
@@ -37,7 +46,6 @@ class WrittenText:
             if key in stream.metadata:
                 self.stream.metadata[key] = stream.metadata[key]
         self._packet = av.Packet
-        self._from, self._to = stream.codec_context.name, codec
         self._base = stream.time_base
         self._origin, self._stop = origin, end - origin
         self._last = -1

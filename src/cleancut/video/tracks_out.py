@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 from collections.abc import Callable, Iterator
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
@@ -30,8 +31,8 @@ _TEXT = {"webm": "webvtt", "mp4": "mov_text", "mov": "mov_text", "matroska": "su
 _TITLES = ("title", "artist", "album", "comment", "description", "copyright", "date", "genre")
 #: Sound that begins no earlier than this before the pictures is an encoder's priming.
 _PRIMING_S = Fraction(1, 20)
-#: What Opus decoders throw away at the start, and Matroska therefore stores before 0 (RFC 7845).
-_OPUS_SKIP_S = Fraction(312, 48000)
+#: How far before 0 mp4 and mov may keep packets, which an edit list hides: the decoder's run-up.
+_RUN_UP_S = Fraction(1, 10)
 
 Keeper = Callable[[Any], list[Any]]
 
@@ -42,8 +43,11 @@ class Tracks:
     ``origin`` is the source's time that becomes 0.
     """
 
-    def __init__(self, source: Any, info: VideoInfo, form: Form, *, first: Fraction, end: Fraction):
-        self._source, self._info, self._form, self._end = source, info, form, end
+    def __init__(
+        self, path: str, source: Any, info: VideoInfo, form: Form, *, first: Fraction, end: Fraction
+    ) -> None:
+        self._path, self._source = path, source
+        self._info, self._form, self._end = info, form, end
         self.origin = first
         self.notes: list[str] = []
         self._keepers: dict[int, CopiedTrack | EncodedSound | WrittenText] = {}
@@ -62,10 +66,11 @@ class Tracks:
         container, trouble = None, ""
         if info.kind == "stream":
             try:
-                container = av.open(source, options={"protocol_whitelist": "file"})
+                container = _opened(source)
             except (OSError, ValueError, av.FFmpegError) as error:
-                trouble = f"no_sound: the sound could not be read: {_words(error)}"
-        tracks = cls(container, info, form, first=first, end=end)
+                if info.tracks:
+                    trouble = f"no_sound: the sound could not be read: {_words(error)}"
+        tracks = cls(source, container, info, form, first=first, end=end)
         if trouble:
             tracks.notes.append(trouble)
         if container is not None and not cut:
@@ -107,7 +112,8 @@ class Tracks:
     ) -> CopiedTrack | EncodedSound | WrittenText | None:
         stream = self._source.streams[track.index]
         if track.codec in _COPIED[self._form.name]:
-            return CopiedTrack(stream, container, self._form, origin=self.origin, end=self._end)
+            early = self._run_up(stream) if track.kind == "audio" else Fraction(0)
+            return CopiedTrack(stream, container, early, origin=self.origin, end=self._end)
         if track.kind == "audio":
             goal = "opus" if self._form.name == "webm" else "aac"
             sound = EncodedSound(stream, container, goal, origin=self.origin, end=self._end)
@@ -121,9 +127,25 @@ class Tracks:
                 f"subtitles_rewritten: {track.codec} is not for {self._form.suffix} and became "
                 f"{goal}"
             )
-            return WrittenText(stream, container, goal, origin=self.origin, end=self._end)
+            codecs = (track.codec, goal)
+            return WrittenText(stream, container, codecs, origin=self.origin, end=self._end)
         self._lost(track, f"{self._form.suffix} does not hold {track.codec or 'this codec'}")
         return None
+
+    def _run_up(self, stream: Any) -> Fraction:
+        """How long before 0 copied sound may begin, so that its decoder is in step at 0.
+
+        Matroska has no time before 0 but the codec's own delay, which it states and its demuxer
+        takes off the first packet's time.
+        """
+        if self._form.name in ("mov", "mp4"):
+            return _RUN_UP_S
+        if "matroska" not in self._source.format.name:
+            return Fraction(0)
+        with _opened(self._path) as again:  # nothing seeks back to before 0
+            packets = again.demux(again.streams[stream.index])
+            first = next((packet.pts for packet in packets if packet.pts is not None), 0)
+        return max(Fraction(0), -first * Fraction(stream.time_base))
 
     def _lost(self, track: Track, why: str) -> None:
         what = "no_sound: a sound track" if track.kind == "audio" else "no_subtitles: a track"
@@ -191,10 +213,11 @@ class Tracks:
     def _demuxed(self) -> Iterator[Any]:
         """The source's packets from a little before the origin on; a broken end is an end."""
         import av
+        from av.stream import Discard
 
         for stream in self._source.streams:
             if stream.index not in self._keepers:
-                stream.discard = "all"
+                stream.discard = Discard.all
         early = self.origin - 1
         start = Fraction(self._source.start_time or 0, 1_000_000)
         chosen = [self._source.streams[index] for index in self._keepers]
@@ -225,39 +248,31 @@ class CopiedTrack:
     """Packets taken over as they are, moved in time and cut to the span."""
 
     def __init__(
-        self, stream: Any, container: Any, form: Form, *, origin: Fraction, end: Fraction
+        self, stream: Any, container: Any, early: Fraction, *, origin: Fraction, end: Fraction
     ) -> None:
         self.stream = container.add_stream_from_template(stream, opaque=True)
         self.stream.time_base = stream.time_base
         take_names(stream, self.stream)
         self._base = stream.time_base
         self._shift = round(origin / self._base)
-        self._stop = (end - origin) / self._base
-        # In mp4 and mov an edit list hides what comes before 0: the decoder's run-up. Matroska
-        # has no time before 0, except for Opus's fixed run-up.
-        early = Fraction(1, 10) if form.name in ("mov", "mp4") else Fraction(0)
-        if form.name in ("webm", "matroska") and stream.codec_context.name == "opus":
-            early = _OPUS_SKIP_S
-        self._begin = -round(early / self._base) if stream.type == "audio" else 0
+        self._stop = round((end - origin) / self._base)
+        self._begin = -round(early / self._base)
         self._last: int | None = None
         self.done = False
 
     def keep(self, packet: Any) -> list[Any]:
         """The packet, if it belongs to the span."""
-        pts = packet.pts - self._shift
+        pts: int = packet.pts - self._shift
+        lasts: int = packet.duration or 0
         if pts >= self._stop:
             self.done = True
             return []
-        text = self.stream.type == "subtitle"
-        if text and pts < 0 and pts + (packet.duration or 0) > 0:
-            packet.duration += pts
-            pts = 0
-        if pts < self._begin or (
-            not text
-            and self._begin
-            and pts + (packet.duration or 0) <= 0
-            and not self._primes(packet, pts)
-        ):
+        if self.stream.type == "subtitle":
+            ends = min(pts + lasts, self._stop)
+            pts = max(pts, min(0, ends))
+            packet.duration = lasts = ends - pts
+        # One packet more than is heard: without it the decoder cannot make the first that is.
+        if pts < self._begin or (pts < 0 and pts + 2 * lasts <= 0):
             return []
         dts = pts if packet.dts is None else min(packet.dts - self._shift, pts)
         if self._last is not None and dts <= self._last:
@@ -266,10 +281,6 @@ class CopiedTrack:
         packet.pts, packet.dts = max(pts, dts), dts
         packet.time_base, packet.stream = self._base, self.stream
         return [packet]
-
-    def _primes(self, packet: Any, pts: int) -> bool:
-        """Whether the packet ends where the sound begins, so that the next one needs it."""
-        return pts + 2 * (packet.duration or 0) > 0
 
     def finish(self) -> list[Any]:
         """Nothing is held back."""
@@ -284,10 +295,26 @@ def take_names(source: Any, target: Any) -> None:
     target.disposition = source.disposition
 
 
+def _opened(source: str) -> Any:
+    """The source, opened as strictly as the reader does it."""
+    import av
+
+    from cleancut.video.stream_in import FORMATS
+
+    strict = {"protocol_whitelist": "file", "format_whitelist": FORMATS, "max_streams": "100"}
+    name = "file:" + os.path.abspath(source)  # noqa: PTH100
+    return av.open(name, container_options=strict, metadata_errors="replace")
+
+
 def _words(error: Exception) -> str:
     return str(getattr(error, "strerror", None) or error)[:200]
 
 
+def is_full(error: Exception) -> bool:
+    """Whether the disk, and not what is written to it, is the trouble."""
+    return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
 def _reraise_full(error: Exception) -> None:
-    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+    if is_full(error):
         raise error

@@ -203,7 +203,7 @@ class _Translation:
         return _inputs(self._by_name[_inputs(node)[0]])[0]
 
     def _is_constant(self, name: str) -> bool:
-        return self._behind(name)["op"] == "Const"
+        return bool(self._behind(name)["op"] == "Const")
 
     def _weight(self, name: str) -> Tensor:
         return self._weights[self._behind(name)["name"]]

@@ -7,7 +7,7 @@ import { adoptWords, h, icon, isTyping, say } from "./dom.js";
 import { copySelected, downloadSelected, mountDownload } from "./download.js";
 import { learnLimits } from "./final.js";
 import { mountGallery } from "./gallery.js";
-import { mountIntake, pick, pickFolder, takePicture } from "./intake.js";
+import { mountIntake, pick, pickFolder, sizeText, takePicture, takeStill } from "./intake.js";
 import { items } from "./items.js";
 import { announce, notice } from "./notices.js";
 import { mountPanel } from "./panel.js";
@@ -30,7 +30,7 @@ async function start() {
   api.askForKeyWith(askAndComplete);
   const asked = askAll();
   const about = (await asked.about) ?? {};
-  mountIntake(find("drop"), about);
+  mountIntake(find("drop"), about, openVideo);
   mountOverall(find("overall"));
   mountGallery(find("gallery"));
   mountStage(find("stage"), { items, settings });
@@ -40,7 +40,41 @@ async function start() {
   listenToKeys();
   fillPanel(await asked.models, await asked.presets);
   startQueue(about.limits ?? {});
+  if (about.video) mountModes(about, asked.models);
   document.documentElement.dataset.ready = "";
+}
+
+/** Shows pictures or the video. @type {(video: boolean) => Promise<void>} */
+let showMode = async () => {};
+
+/** Pictures and video behind two tabs; what is for videos is loaded when it is first wanted. */
+function mountModes(about, models) {
+  const place = h("main", { id: "video", hidden: true });
+  desk.after(place);
+  const tab = (name, words, video) =>
+    h("button", { type: "button", class: "plain mode", tTitle: words, onclick: () => showMode(video) }, icon(name), h("span", { t: words }));
+  const tabs = [tab("image", "mode.pictures", false), tab("film", "mode.video", true)];
+  find("modes").append(...tabs);
+  /** @type {Promise<any> | null} */
+  let mounted = null;
+  showMode = async (video) => {
+    mounted ??= video ? import("./video/view.js").then(async ({ mountVideo }) =>
+      mountVideo(place, { about, models: (await models) ?? [], sizeText, still: (file) => [showMode(false), takeStill(file)] })) : null;
+    await mounted;
+    desk.hidden = video;
+    place.hidden = !video;
+    document.documentElement.classList.toggle("film", video);
+    tabs.forEach((one, at) => one.setAttribute("aria-pressed", String(video === (at === 1))));
+  };
+  showMode(false);
+  import("./video/task.js").then(async ({ task }) => (await task.resume()) && showMode(true));
+}
+
+async function openVideo(file) {
+  await showMode(true);
+  const { task } = await import("./video/task.js");
+  if (!task.busy) task.choose(file);
+  else notice(t("mode.busy"), { kind: "error" });
 }
 
 /** What the server says about itself; each is null where it cannot be had. */
@@ -173,6 +207,7 @@ function listenToKeys() {
   addEventListener("keydown", (event) => {
     const command = event.ctrlKey || event.metaKey;
     const key = event.key.toLowerCase();
+    if (desk.hidden) return;
     if (command && key === "s") downloadSelected();
     else if (command && key === "o") pick();
     else if (isTyping(event.target) || event.defaultPrevented) return;

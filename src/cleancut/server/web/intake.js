@@ -12,8 +12,14 @@ const PICTURE = /\.(jpe?g|png|webp|gif|bmp|tiff?|avif|heic|heif|svg|psd|raw|cr2|
 
 const ORDER = new Intl.Collator(undefined, { numeric: true });
 
+/** Videos, also where the browser does not know their type; and pictures that may move. */
+const VIDEO = /\.(mp4|m4v|mov|mkv|webm|avi|wmv|flv|mpe?g|ts|mts|m2ts|3gp|ogv)$/i;
+const ANIMATION = /\.(gif|a?png|webp)$/i;
+
 /** @type {{limits: Record<string, number>, reads: any[]}} */
 let takes = { limits: {}, reads: [] };
+/** What is done with a video; null where the server takes none. @type {((file: File) => void) | null} */
+let onVideo = null;
 /** @type {HTMLInputElement} */
 let picker;
 /** @type {HTMLInputElement} */
@@ -23,10 +29,13 @@ let folderPicker;
  * Fill the drop area and listen for drops and pastes on the whole page.
  * @param {HTMLElement} area
  * @param {any} told what `/v1/about` said
+ * @param {(file: File) => void} openVideo
  */
-export function mountIntake(area, told) {
+export function mountIntake(area, told, openVideo) {
+  onVideo = told.video ? openVideo : null;
   takes = { limits: told.limits ?? {}, reads: told.reads ?? [] };
-  const accept = takes.reads.flatMap(({ types, suffixes }) => [...types, ...suffixes]).join(",");
+  const kinds = takes.reads.flatMap(({ types, suffixes }) => [...types, ...suffixes]);
+  const accept = (kinds.length && onVideo ? [...kinds, "video/*", ".mkv", ".mts"] : kinds).join(",");
   picker = fileInput({ multiple: true, accept: accept || "image/*", id: "pick" });
   folderPicker = fileInput({ multiple: true, webkitdirectory: true, id: "pick-folder" });
   const veil = h("div", { class: "veil", "aria-hidden": "true" }, icon("download"), h("p", { t: "drop.now" }));
@@ -61,7 +70,37 @@ export function limitsLine() {
  * Add files as items; those that the server would refuse are told with the reason.
  * @param {{file: File, folder: string}[]} found
  */
-export function take(found) {
+export async function take(found) {
+  if (onVideo) {
+    const [clip] = await clipsOf(found);
+    if (clip) onVideo(clip);
+    if (clip && found.length === 1) return;
+  }
+  takePictures(onVideo ? found.filter(({ file }) => !isVideo(file)) : found);
+}
+
+/** Add a file as a picture, whether it moves or not. @param {File} file */
+export function takeStill(file) {
+  takePictures([{ file, folder: "" }]);
+}
+
+function isVideo(file) {
+  return file.type.startsWith("video/") || VIDEO.test(file.name);
+}
+
+/** The videos among `found`; an animation is one if it came alone. */
+async function clipsOf(found) {
+  const clips = found.map(({ file }) => file).filter(isVideo);
+  if (clips.length || found.length !== 1 || !ANIMATION.test(found[0].file.name)) return clips;
+  const head = new TextDecoder("latin1").decode(await found[0].file.slice(0, 4096).arrayBuffer());
+  const moves =
+    (head.startsWith("GIF8") && /NETSCAPE2\.0|ANIMEXTS1\.0/.test(head)) ||
+    (head.startsWith("\x89PNG") && head.includes("acTL")) ||
+    (head.startsWith("RIFF") && head.slice(8, 64).includes("ANIM"));
+  return moves ? [found[0].file] : [];
+}
+
+function takePictures(found) {
   const refused = [];
   const good = [];
   for (const { file, folder } of found) {

@@ -52,12 +52,14 @@ export function openDoubts(item) {
 /**
  * What went wrong and what to do; `text` is the server's own account.
  * @param {import("./api.js").Problem} problem
+ * @param {string} [room] with what the keys of a part's own words begin
  * @returns {Reason}
  */
-export function explain(problem) {
+export function explain(problem, room = "") {
   const text = [problem.detail, problem.hint].filter(Boolean).join(" · ");
   const status = problem.status >= 500 ? "error.server" : "error.other";
-  const key = has(`error.${problem.code}`) ? `error.${problem.code}` : status;
+  const keys = [`${room}error.${problem.code}`, `error.${problem.code}`];
+  const key = keys.find(has) ?? status;
   return { ...worded(key, text), code: problem.code, text };
 }
 

@@ -10,6 +10,11 @@ export default {
   "panel.label": "Settings",
   "download.label": "Download",
 
+  "mode.label": "Pictures or video",
+  "mode.pictures": "Pictures",
+  "mode.video": "Video",
+  "mode.busy": "A video is being worked on. Wait for it, or cancel it first.",
+
   "drop.label": "Add pictures",
   "drop.title": "Drop pictures here",
   "drop.lead": "or paste them with Ctrl+V. One or hundreds, whole folders too.",

@@ -10,6 +10,11 @@ export default {
   "panel.label": "设置",
   "download.label": "下载",
 
+  "mode.label": "图片或视频",
+  "mode.pictures": "图片",
+  "mode.video": "视频",
+  "mode.busy": "正在处理一个视频。请等待完成，或先取消。",
+
   "drop.label": "添加图片",
   "drop.title": "把图片拖到这里",
   "drop.lead": "或按 Ctrl+V 粘贴。可一次添加多张，也可拖入整个文件夹。",

@@ -1,0 +1,126 @@
+"""What the image networks say about one frame, and who of them is believed in a shot.
+
+Frame by frame ``panel.judge`` may change its mind between two networks, which is most of its
+flicker. Here the portrait network is believed or not for as long as the shot lasts, by votes on key
+frames; where it is, the small networks outvote its slips and the large one is asked on key frames
+only.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from cleancut.matting.confidence import judge_matte
+from cleancut.matting.fusion import UNSURE, agreement, middle, portrait_trust, softness
+from cleancut.matting.light import brightened
+from cleancut.matting.refine import refine
+from cleancut.models.recipe import stretch
+from cleancut.panel import judge
+
+if TYPE_CHECKING:
+    from cleancut.arrays import Alpha, Rgb
+    from cleancut.models.base import Model
+    from cleancut.options import Options, RefineChoice
+    from cleancut.panel import Member, Panel
+
+#: Frames from one vote to the next, and what a new vote weighs against those before.
+_VOTE_EVERY, _NEW = 12, 0.4
+#: The portrait network is believed from this trust on in a new shot; within one it must move
+#: further to change anything. Its slips are outvoted, so it need not be the better one alone.
+_BELIEVED, _HELD = 0.4, 0.15
+#: A glance softer than this has seen no person (as in ``panel``).
+_NO_PORTRAIT = 0.35
+
+
+@dataclass(frozen=True, slots=True)
+class Casting:
+    """Who is believed in a shot: the mean vote for the portrait network, 0..1, and frames since."""
+
+    trust: float
+    portrait: bool
+    since: int = 0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Look:
+    """One frame's matte at full size, (H, W) float32, the source's own alpha not in it."""
+
+    alpha: Alpha
+    confidence: float | None
+    notes: tuple[str, ...] = ()
+
+
+class Lookers:
+    """The networks of a panel, asked about the frames of shots."""
+
+    def __init__(self, panel: Panel, options: Options) -> None:
+        self._panel = panel
+        self._options = options
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Ids of the networks that may be asked."""
+        members = (self._panel.lead, self._panel.portrait, self._panel.second)
+        return tuple(dict.fromkeys(member().spec.id for member in members if member is not None))
+
+    def look(self, view: Rgb, casting: Casting | None) -> tuple[Look, Casting | None]:
+        """The matte of ``view`` ((H, W, 3) uint8), and who is believed from now on.
+
+        ``casting`` is None at the start of a shot.
+        """
+        lifted = brightened(view)
+        shown = view if lifted is None else lifted
+        panel = self._panel
+        if panel.portrait is None or panel.glance is None or panel.second is None:
+            verdict = judge(shown, panel, minmax=self._options.minmax)
+            return self._refined(view, verdict.alpha, verdict.agreement, verdict.matting), None
+        if casting is None or casting.since + 1 >= _VOTE_EVERY:
+            casting = self._voted(shown, casting)
+        else:
+            casting = Casting(casting.trust, casting.portrait, casting.since + 1)
+        if casting.portrait:
+            return self._portrait(view, shown, panel.portrait, panel.glance, panel.second), casting
+        general = type(panel)(lead=panel.lead, second=panel.second)
+        verdict = judge(shown, general, minmax=self._options.minmax)
+        return self._refined(view, verdict.alpha, verdict.agreement, verdict.matting), casting
+
+    def _portrait(
+        self, view: Rgb, shown: Rgb, portrait: Member, glance: Member, second: Member
+    ) -> Look:
+        """What two of the three say, at the portrait network's size."""
+        mattes = [self._asked(member, shown) for member in (portrait, glance, second)]
+        agreed = agreement(mattes[0], mattes[2])
+        return self._refined(view, middle(*mattes), agreed, matting=True)
+
+    def _voted(self, shown: Rgb, casting: Casting | None) -> Casting:
+        vote = self._vote(shown)
+        if casting is None:
+            return Casting(vote, vote >= _BELIEVED)
+        trust = (1 - _NEW) * casting.trust + _NEW * vote
+        bar = _BELIEVED - _HELD if casting.portrait else _BELIEVED + _HELD
+        return Casting(trust, trust >= bar)
+
+    def _vote(self, shown: Rgb) -> float:
+        """How far the portrait network is to be trusted on this frame, 0..1."""
+        panel = self._panel
+        assert panel.portrait is not None
+        assert panel.glance is not None
+        glance = self._asked(panel.glance, shown)
+        if softness(glance) > _NO_PORTRAIT:
+            return 0.0
+        portrait, lead = self._asked(panel.portrait, shown), self._asked(panel.lead, shown)
+        return portrait_trust(
+            agreement(portrait, glance), softness(lead), agreement(portrait, lead)
+        )
+
+    def _asked(self, member: Member, shown: Rgb) -> Alpha:
+        model: Model = member()
+        alpha = model.predict(shown).alpha
+        return stretch(alpha) if self._options.minmax and model.spec.recipe.minmax else alpha
+
+    def _refined(self, view: Rgb, alpha: Alpha, agreed: float | None, matting: bool) -> Look:
+        doubt = softness(alpha)
+        level: RefineChoice = self._options.refine if doubt <= UNSURE else "off"
+        refined = refine(view, alpha, level=level, sharp=matting)
+        return Look(refined.alpha, judge_matte(doubt, agreed).value, refined.notes)
