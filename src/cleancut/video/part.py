@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cleancut.errors import OutputNotWritable
+from cleancut.video.frame import USUAL_RATE
 
 if TYPE_CHECKING:
     from cleancut.video.frame import VideoInfo
@@ -113,6 +114,6 @@ def timeline(facts: Sequence[PartFacts], info: VideoInfo) -> Timeline:
     if said <= 0 and info.rate:
         said = round(1 / (info.rate * info.time_base))
     elif said <= 0:
-        said = pts[-1] - pts[-2] if len(pts) > 1 else round(Fraction(1, 25) / info.time_base)
+        said = pts[-1] - pts[-2] if len(pts) > 1 else round(1 / (USUAL_RATE * info.time_base))
     durations = [*(later - pts for pts, later in pairwise(pts)), max(1, said)]
     return Timeline(info.time_base, pts, durations, late)

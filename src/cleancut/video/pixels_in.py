@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from cleancut.extras import extra
 from cleancut.imaging.metadata import orient
-from cleancut.video.frame import ColourTags
+from cleancut.video.frame import LUMA_WEIGHTS, ColourTags
 
 if TYPE_CHECKING:
     from av import VideoFrame
@@ -27,9 +27,6 @@ if TYPE_CHECKING:
 
     from cleancut.arrays import Alpha
 
-#: Kr and Kb by the code point of H.273, table 4.
-_WEIGHTS = {1: (0.2126, 0.0722), 4: (0.30, 0.11), 7: (0.212, 0.087)}
-_WEIGHTS |= {5: (0.299, 0.114), 6: (0.299, 0.114), 9: (0.2627, 0.0593)}
 _YCGCO = 8
 #: Matrices that players, and so we, read as another one: BT.2020 constant luminance.
 _NEARLY = {10: 9}
@@ -62,7 +59,7 @@ def layout_of(frame: VideoFrame, tags: ColourTags, codec: str) -> tuple[Layout, 
     palette = frame.format.name == "pal8"
     orientation, notes = _orientation(frame)
     matrix = _NEARLY.get(tags.matrix, tags.matrix)
-    if matrix not in _WEIGHTS and matrix not in (0, _YCGCO):
+    if matrix not in LUMA_WEIGHTS and matrix not in (0, _YCGCO):
         if matrix not in (2, 3):
             notes = (*notes, f"colour_matrix: matrix {matrix} of H.273 is not known; guessed")
         high = frame.height > 576 and not tags.hdr
@@ -189,7 +186,7 @@ def to_rgb_matrix(matrix: int, full_range: bool, bits: int, out_bits: int) -> ND
     if matrix == _YCGCO:
         mix = np.array([[-1.0, 1.0], [1.0, 0.0], [-1.0, -1.0]])
     else:
-        red, blue = _WEIGHTS[matrix]
+        red, blue = LUMA_WEIGHTS[matrix]
         green = 1 - red - blue
         u, v = 2 * (1 - blue), 2 * (1 - red)
         mix = np.array([[0, v], [-u * blue / green, -v * red / green], [u, 0]])

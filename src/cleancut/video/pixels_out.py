@@ -14,20 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cleancut.imaging.encode import quantise
+from cleancut.video.frame import LUMA_WEIGHTS
 
 if TYPE_CHECKING:
     from cleancut.arrays import Alpha, Rgb
     from cleancut.video.frame import ColourTags, VideoInfo
 
-#: Weights of red and blue in luma by matrix code point (H.273, table 4).
-_LUMA = {
-    1: (0.2126, 0.0722),
-    4: (0.30, 0.11),
-    5: (0.299, 0.114),
-    6: (0.299, 0.114),
-    7: (0.212, 0.087),
-    9: (0.2627, 0.0593),
-}
 #: From this height on, an untagged video is taken for BT.709, below for BT.601, as players do.
 _HD_HEIGHT = 577
 #: Opacity that is written as 0.
@@ -84,7 +76,7 @@ def coding(info: VideoInfo, layout: Planes, *, plain: bool, deep_range: bool) ->
     if plain:
         return Coding(1, 1, 1, layout.rgb)
     high = info.height >= _HD_HEIGHT or info.kind != "stream"
-    matrix = tags.matrix if tags.matrix in _LUMA else (1 if high else 6)
+    matrix = tags.matrix if tags.matrix in LUMA_WEIGHTS else (1 if high else 6)
     usual = matrix if matrix in (1, 6) else 2
     primaries = tags.primaries if tags.primaries not in (0, 2, 3) else usual
     transfer = tags.transfer if tags.transfer not in (0, 2, 3) else usual
@@ -121,7 +113,7 @@ def _padded(pixels: NDArray[Any], down: int, across: int) -> NDArray[Any]:
 
 def _matrix(code: Coding, bits: int, wide: bool, spare: int) -> NDArray[np.float64]:
     """(3, 4): RGB of 0..255 or 0..65535 to YUV of ``bits`` plus ``spare`` bits."""
-    red, blue = _LUMA[code.matrix]
+    red, blue = LUMA_WEIGHTS[code.matrix]
     luma = np.array([red, 1 - red - blue, blue])
     to_blue = (np.array([0, 0, 1]) - luma) / (2 * (1 - blue))
     to_red = (np.array([1, 0, 0]) - luma) / (2 * (1 - red))

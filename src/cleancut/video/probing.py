@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from cleancut.errors import OutOfMemory, UnreadableVideo
 from cleancut.video.decoding import Opened, Timing
-from cleancut.video.frame import ColourTags, Track, VideoInfo
+from cleancut.video.frame import USUAL_RATE, ColourTags, Track, VideoInfo
 from cleancut.video.pixels_in import Layout, PixelReader, layout_of, tags_of
 
 if TYPE_CHECKING:
@@ -41,7 +41,6 @@ _SEEKABLE = {
     "rm",
     "gxf",
 }
-_DEFAULT_RATE = Fraction(25)
 _TURNED = {3: 180, 5: 90, 6: 90, 7: 270, 8: 270}
 
 
@@ -160,7 +159,7 @@ def _timing(opened: Opened, frames: list[VideoFrame]) -> Timing:
     interlaced = any(frame.interlaced_frame for frame in frames)
     rate = _rate(stream)
     if counted:
-        rate = rate or _DEFAULT_RATE
+        rate = rate or USUAL_RATE
         ends = round((_seconds(opened) or 0) * rate) or None
         return Timing(1 / rate, 0, 1, counted=True, seekable=False, interlaced=interlaced, end=ends)
     seekable = not _SEEKABLE.isdisjoint(opened.container.format.name.split(","))

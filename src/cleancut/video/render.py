@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from cleancut.errors import Cancelled
 from cleancut.video.ahead import ahead
+from cleancut.video.frame import USUAL_RATE
 from cleancut.video.report import PartReport
 
 if TYPE_CHECKING:
@@ -26,9 +27,6 @@ if TYPE_CHECKING:
     from cleancut.video.order import Part
     from cleancut.video.scene import Scene
     from cleancut.video.writing import VideoWriter
-
-#: Where the source does not say how many frames a second it has.
-_USUAL_RATE = Fraction(25)
 
 
 def render_part(
@@ -94,7 +92,7 @@ def _decoded(
     info = scene.info
     start = part.start
     if start is not None and start > info.start_pts:
-        seconds = (scene.matter.warm_up + Fraction(1, 2)) / (info.rate or _USUAL_RATE)
+        seconds = (scene.matter.warm_up + Fraction(1, 2)) / (info.rate or USUAL_RATE)
         start = max(info.start_pts, start - round(seconds / info.time_base))
     limit = scene.options.max_megapixels
     with open_video(scene.source, max_megapixels=limit, rate=scene.rate) as reader:

@@ -19,13 +19,11 @@ from cleancut.errors import CleancutError, InputNotFound, UnreadableVideo
 from cleancut.imaging.color import to_srgb
 from cleancut.imaging.decode import decode
 from cleancut.imaging.files import read_bytes
-from cleancut.video.frame import ColourTags, Frame, VideoInfo
+from cleancut.video.frame import USUAL_RATE, ColourTags, Frame, VideoInfo
 
 if TYPE_CHECKING:
     from cleancut.arrays import Alpha
     from cleancut.imaging.picture import Picture
-
-DEFAULT_RATE = Fraction(25)
 
 _SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp", ".avif", ".heic"}
 _PLACE = re.compile(r"%(0?)(\d*)d")
@@ -49,7 +47,7 @@ def open_sequence(name: str, *, max_megapixels: float, rate: Fraction | None) ->
     ``imaging.decode`` raises, naming the file.
     """
     found = find(name)
-    rate = rate or DEFAULT_RATE
+    rate = rate or USUAL_RATE
     first = _picture(found.files[0], max_megapixels)
     span = found.numbers[-1] - found.numbers[0] + 1
     info = VideoInfo(

@@ -16,7 +16,6 @@ from cleancut.imaging.files import not_writable
 from cleancut.video.form import numbered
 
 if TYPE_CHECKING:
-    from cleancut.options import Options
     from cleancut.video.form import Form
     from cleancut.video.frame import Frame
 
@@ -30,8 +29,8 @@ class SequenceWriter:
     ``join`` numbers and names them anew and moves them to where they were asked for.
     """
 
-    def __init__(self, target: Path, form: Form, options: Options, *, first: int = 0) -> None:
-        self._target, self._form, self._options = target, form, options
+    def __init__(self, target: Path, form: Form, *, first: int = 0) -> None:
+        self._target, self._form = target, form
         self._number = first
         self._pool = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="cleancut-picture")
         self._waiting: deque[Future[None]] = deque()

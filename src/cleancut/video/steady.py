@@ -8,14 +8,15 @@ single frames vanish while nothing lags behind.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import cv2
 import numpy as np
 
 from cleancut.video.cuts import Glance, glance_at, is_cut
-from cleancut.video.flow import Flow, Look, carried, chained, dense_flow, look
+from cleancut.video.flow import Flow, Look, chained, dense_flow, look
 from cleancut.video.layers import subject_flow
 from cleancut.video.looks import Lookers
 from cleancut.video.mattes import Matted, own_transparency
@@ -34,8 +35,14 @@ if TYPE_CHECKING:
 _MOST, _WARM_UP = 6.0, 12
 #: Wider than this (standard deviation, of the longer side) a difference is no matter of details.
 _DETAIL = 1 / 100
-#: Alphas that differ by less are all the same.
-_FAINT = 0.02
+#: Alphas that differ by less are all the same; a mean below this over a cell is nothing.
+_FAINT, _EMPTY = 0.02, 1e-4
+#: Beyond the frame the matte goes on as at its edge.
+_EDGE: Any = {"borderMode": cv2.BORDER_REPLICATE}
+
+
+#: Rows and columns of a frame.
+Part: TypeAlias = tuple[slice, slice]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -150,54 +157,111 @@ def _settle(waiting: tuple[_Seen, ...], settled: _Settled | None) -> tuple[Matte
     """The first of ``waiting`` settled, by what lies before and after it."""
     first = waiting[0]
     own = first.matted.alpha
-    apart, heard = np.zeros_like(own), np.ones_like(own)
-    stands_for = np.ones_like(own)
-    exact: Floats | None = None
+    heard: list[tuple[Alpha, Floats | float, Flow]] = []
     if settled is not None and first.before is not None:
-        flow = first.before
-        weight = carried(settled.stands_for / np.float32(_MOST), flow.offset) * np.float32(_MOST)
-        weight *= _at(flow.trust, own)
-        apart += weight * (carried(settled.alpha, flow.offset) - own)
-        heard += weight
-        stands_for += weight
-        exact = flow.exact
+        heard.append((settled.alpha, settled.stands_for, first.before))
     way = first.after
     for at, other in enumerate(waiting[1:], 1):
         if way is None:
             break
-        weight = _at(way.trust, own)
-        apart += weight * (carried(other.matted.alpha, way.offset) - own)
-        heard += weight
-        exact = way.exact if exact is None else exact
+        heard.append((other.matted.alpha, 1.0, way))
         onward = waiting[at].after
         way = None if onward is None else chained(way, onward)
-    alpha = np.clip(own + _details_held(apart / heard, exact), 0, 1)
+    alpha, stands_for = own.copy(), np.ones_like(own)
+    part = _somewhere([own, *(plane for plane, _, _ in heard)])
+    if heard and part is not None:
+        alpha[part], weight = _mean(own, heard, part)
+        if heard[0][2] is first.before:
+            stands_for[part] += np.minimum(weight, np.float32(_MOST - 1))
     answer = replace(first.matted, alpha=own_transparency(first.matted.frame, alpha))
-    return answer, _Settled(alpha, np.minimum(stands_for, np.float32(_MOST)))
+    return answer, _Settled(alpha, stands_for)
 
 
-def _details_held(change: Floats, exact: Floats | None) -> Floats:
-    """``change`` (H, W) as far as the motion is ``exact``, or it is no matter of details.
+def _somewhere(mattes: list[Alpha]) -> Part | None:
+    """The part outside which all ``mattes`` are empty, with room for motion; None: they all are."""
+    height, width = mattes[0].shape
+    small = (max(1, width // 8), max(1, height // 8))
+    spans = []
+    # Areas, not samples: what is seen of a matte must not depend on where a strand lies.
+    seen = np.max([cv2.resize(matte, small, interpolation=cv2.INTER_AREA) for matte in mattes], 0)
+    for axis, size in ((1, height), (0, width)):
+        there = np.flatnonzero(seen.max(axis=axis) > _EMPTY)
+        if not there.size:
+            return None
+        cell = size / seen.shape[1 - axis]
+        start, stop = (there[0] - 2) * cell, (there[-1] + 3) * cell
+        spans.append(slice(max(0, math.floor(start)), min(size, math.ceil(stop))))
+    return spans[0], spans[1]
+
+
+def _mean(
+    own: Alpha, heard: list[tuple[Alpha, Floats | float, Flow]], part: Part
+) -> tuple[Alpha, Floats]:
+    """``own`` in ``part`` by all that is ``heard``, and the weight of the first of them."""
+    mine = own[part]
+    change, weights = np.zeros_like(mine), np.ones_like(mine)
+    first: Floats | None = None
+    for matte, stands_for, flow in heard:
+        offset, trust = (
+            _cut_out(flow.offset, own.shape, part),
+            _cut_out(flow.trust, own.shape, part),
+        )
+        x, y = offset[..., 0], offset[..., 1]
+        x += np.arange(part[1].start, part[1].stop, dtype=np.float32)
+        y += np.arange(part[0].start, part[0].stop, dtype=np.float32)[:, None]
+        weight = trust
+        if not isinstance(stands_for, float):
+            weight = trust * cv2.remap(stands_for, offset, None, cv2.INTER_LINEAR, **_EDGE)
+        moved = cv2.remap(matte, offset, None, cv2.INTER_CUBIC, **_EDGE)
+        moved = np.clip(moved, 0, 1, out=moved)
+        moved -= mine
+        moved *= weight
+        change += moved
+        weights += weight
+        first = weight if first is None else first
+    change /= weights
+    assert first is not None
+    exact = heard[0][2].exact
+    if exact is not None:
+        change *= _held(change, _cut_out(exact, own.shape, part))
+    change += mine
+    return np.clip(change, 0, 1, out=change), first
+
+
+def _cut_out(plane: Floats, shape: tuple[int, ...], part: Part) -> Floats:
+    """``part`` of ``plane`` (h, w) or (h, w, 2: offsets) enlarged to ``shape``."""
+    rows, columns = plane.shape[:2]
+    height, width = shape
+    to_small = np.array(
+        [
+            [columns / width, 0, (part[1].start + 0.5) * columns / width - 0.5],
+            [0, rows / height, (part[0].start + 0.5) * rows / height - 0.5],
+        ],
+        np.float32,
+    )
+    size = (part[1].stop - part[1].start, part[0].stop - part[0].start)
+    how = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    out: Tensor = cv2.warpAffine(plane, to_small, size, flags=how, borderMode=cv2.BORDER_REPLICATE)
+    if plane.ndim == 3:
+        out *= np.array([width / columns, height / rows], np.float32)
+    return out
+
+
+def _held(change: Floats, exact: Floats) -> Floats:
+    """The share of ``change`` (H, W) that holds: all where motion is ``exact``.
 
     Half a pixel beside the hair a mean over frames would blur it: what it takes from one side of a
     strand it gives to the other. A change that has one sign all around, such as an arm that comes
     and goes, is none of that.
     """
-    if exact is None:
-        return change
-    sigma = max(1.0, _DETAIL * max(change.shape))
-    sums: Tensor = cv2.GaussianBlur(change, (0, 0), sigma)
-    sizes = cv2.GaussianBlur(np.abs(change), (0, 0), sigma)
-    one_sided = np.square(sums / (sizes + np.float32(_FAINT)))
-    share = _at(exact, change)
-    held: Tensor = change * (share + (1 - share) * one_sided)
-    return held
-
-
-def _at(plane: Floats, like: Alpha) -> Floats:
-    """``plane`` (h, w) at the size of ``like``."""
-    larger: Tensor = cv2.resize(plane, like.shape[::-1], interpolation=cv2.INTER_LINEAR)
-    return larger
+    rows, columns = (max(1, side // 4) for side in change.shape)
+    planes = np.dstack([change, np.abs(change)])
+    small = cv2.resize(planes, (columns, rows), interpolation=cv2.INTER_AREA)
+    near = cv2.GaussianBlur(small, (0, 0), max(0.5, _DETAIL * max(rows, columns)))
+    one_sided = np.square(near[..., 0] / (near[..., 1] + np.float32(_FAINT)))
+    share: Tensor = cv2.resize(one_sided, change.shape[::-1], interpolation=cv2.INTER_LINEAR)
+    share += exact * (1 - share)
+    return share
 
 
 def image_matter(panel: Panel, options: Options, video: VideoOptions) -> Matter:

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 from cleancut.errors import OutputNotWritable
 from cleancut.extras import extra
 from cleancut.imaging.files import not_writable
+from cleancut.video.frame import USUAL_RATE
 from cleancut.video.part import TICK, PartFacts, append_facts, draft_of
-from cleancut.video.pixels_out import LAYOUTS, Coding, Planes, cleared, coding, fill_planes, spread
+from cleancut.video.pixels_out import LAYOUTS, Coding, cleared, coding, fill_planes, spread
 
 if TYPE_CHECKING:
     from cleancut.options import Options
@@ -83,7 +84,7 @@ class StreamWriter:
             raise not_writable(target, error) from error
 
     def _open_stream(self, codec: str, options: Options, size: tuple[int, int]) -> Any:
-        rate = self._info.rate or Fraction(25)
+        rate = self._info.rate or USUAL_RATE
         stream: Any = self._container.add_stream(
             _ENCODERS[codec],
             rate=Fraction(rate).limit_denominator(1001 * 60),
@@ -225,5 +226,3 @@ def _tag_frame(picture: Any, code: Coding) -> None:
     picture.colorspace = code.matrix
     picture.color_range = 2 if code.full_range else 1
 
-
-__all__ = ["Planes", "StreamWriter", "encoder_options"]

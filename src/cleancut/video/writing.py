@@ -45,7 +45,7 @@ def open_writer(
     if form.kind == "sequence":
         from cleancut.video.sequence_out import SequenceWriter
 
-        return SequenceWriter(target, form, options, first=first)
+        return SequenceWriter(target, form, first=first)
     from cleancut.video.stream_out import StreamWriter
 
     return StreamWriter(target, form, info, options, size=size)
