@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from cleancut.bench.video_truth import TrueClip, dtssd, find_clips, scored
+from cleancut.bench.video_truth import TrueClip, find_clips, scored
 from cleancut.errors import InputNotFound, RunError
 
 
@@ -65,11 +65,3 @@ def test_missing_mattes_and_failures_are_told(tmp_path: Path) -> None:
         raise RunError("it burnt")
 
     assert scored(clips, failing, tmp_path / "failed") == "one: it burnt"
-
-
-def test_dtssd_sees_flicker_and_not_a_steady_error() -> None:
-    truths = [np.zeros((4, 4), np.float32)] * 3
-    steady = [np.full((4, 4), 0.5, np.float32)] * 3
-    flicker = [np.full((4, 4), value, np.float32) for value in (0.0, 0.1, 0.0)]
-    assert dtssd(steady, truths) == 0
-    assert dtssd(flicker, truths) == pytest.approx(10, rel=1e-5)

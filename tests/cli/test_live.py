@@ -81,6 +81,7 @@ def test_what_cannot_be_piped_is_one_line_and_exit_2(
         (["camera:x", "-b", "blur", "--to", "virtual-camera"], "neither a number nor a device"),
         (["camera:0", "-o", "a.mp4", "--to", "virtual-camera"], "two targets"),
         (["camera:0", "-o", "virtual-camera", "-b", "blur", "--from", "3"], "are for files"),
+        (["camera:0", "-o", "virtual-camera", "-b", "blur", "--look-ahead", "2"], "coming frames"),
     ],
 )
 def test_what_cannot_be_live_says_the_next_step(

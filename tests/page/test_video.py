@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from PIL import Image
 from playwright.sync_api import Browser, Route, expect
@@ -30,6 +32,20 @@ def long_clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_clip(tmp_path_factory.mktemp("clips") / "long.mp4", frames=3000, size=(96, 64))
 
 
+@pytest.fixture(scope="module")
+def finished(server: Running, clip: Path) -> str:
+    """A job that is done."""
+    with clip.open("rb") as file:
+        answer = httpx.post(f"{server.url}/v1/jobs", files={"video": file}, data={"output": "webm"})
+    job: str = answer.json()["id"]
+    until = time.monotonic() + 120
+    while time.monotonic() < until:
+        found = httpx.get(f"{server.url}/v1/jobs/{job}", params={"wait": 5}, timeout=30).json()
+        if found["status"] == "done":
+            return job
+    raise AssertionError(found)
+
+
 @pytest.fixture
 def film(desk: Desk) -> Iterator[Desk]:
     """The page with its part for videos open."""
@@ -47,11 +63,20 @@ def pick(desk: Desk, path: Path) -> None:
 
 
 def state(desk: Desk, name: str) -> None:
-    expect(desk.page.locator(f"#video[data-state={name}]")).to_be_visible()
+    # Videos are done behind everything else: on a busy machine "done" takes a while.
+    expect(desk.page.locator(f"#video[data-state={name}]")).to_be_visible(timeout=120_000)
 
 
 def go(desk: Desk) -> None:
     desk.page.locator("#video-start-job").click()
+
+
+def remember(desk: Desk, job: str) -> None:
+    """As if ``job`` had been begun in an earlier visit."""
+    desk.page.evaluate(
+        "(kept) => localStorage.setItem('cleancut.video', JSON.stringify(kept))",
+        {"job": job, "name": "wander.mp4"},
+    )
 
 
 def fetched(desk: Desk) -> tuple[str, bytes]:
@@ -102,6 +127,7 @@ def test_work_is_watched_found_again_and_called_off(film: Desk, long_clip: Path)
     go(film)
     state(film, "working")
     expect(film.page.locator(".video-facts")).to_contain_text("frames")
+    expect(film.page.locator(".stage-card .video-name")).to_have_text("long.mp4")
     film.open()
     state(film, "working")
     expect(film.page.locator(".video-facts")).to_contain_text("a second")
@@ -160,6 +186,34 @@ def test_times_are_set_by_keyboard_and_checked(film: Desk, clip: Path) -> None:
     expect(film.page.locator(".span .trouble")).to_be_hidden()
 
 
+def test_the_first_handle_can_be_taken_back_from_the_end(film: Desk, long_clip: Path) -> None:
+    pick(film, long_clip)
+    start = film.page.get_by_role("slider", name="From")
+    expect(start).to_have_attribute("max", "300")
+    start.focus()
+    film.page.keyboard.press("End")
+    expect(film.page.locator("#video-start")).to_have_value("4:59.9")
+    box = start.bounding_box()
+    assert box is not None
+    place = {"x": box["x"] + box["width"] - 10, "y": box["y"] + box["height"] / 2}
+    top = "({ x, y }) => document.elementFromPoint(x, y).dataset.name"
+    assert film.page.evaluate(top, place) == "start"
+
+
+def test_what_is_chosen_early_is_not_replaced_by_an_earlier_video(
+    film: Desk, clip: Path, finished: str
+) -> None:
+    held: list[Route] = []
+    film.page.route(f"**/v1/jobs/{finished}*", held.append)
+    remember(film, finished)
+    film.open().page.get_by_role("button", name="Video", exact=True).click()
+    pick(film, clip)
+    state(film, "chosen")
+    held[0].continue_()
+    film.page.wait_for_timeout(300)
+    state(film, "chosen")
+
+
 def test_what_is_no_video_is_said_in_plain_words(film: Desk, tmp_path: Path) -> None:
     (broken := tmp_path / "broken.mp4").write_bytes(b"this is text " * 50)
     pick(film, broken)
@@ -203,20 +257,30 @@ def test_nothing_for_videos_is_loaded_with_pictures_but_the_memory_of_one(desk: 
 
 @pytest.mark.parametrize("look", LOOKS)
 def test_axe_finds_nothing_serious_with_videos(
-    browser: Browser, server: Running, tmp_path: Path, clip: Path, look: dict[str, str]
+    browser: Browser,
+    server: Running,
+    tmp_path: Path,
+    clip: Path,
+    finished: str,
+    look: dict[str, str],
 ) -> None:
     found: dict[str, list[str]] = {}
+    named = tmp_path / f"{'a long name ' * 12}.mp4"
+    named.write_bytes(clip.read_bytes())
     with watched(browser, server.url, folder=tmp_path, **look) as desk:
         desk.open().page.locator(".mode").nth(1).click()
         expect(desk.page.locator("#choose-video")).to_be_visible()
         found["empty"] = troubles(desk.page)
-        pick(desk, clip)
+        pick(desk, named)
         expect(desk.page.locator(".rail")).to_be_visible()
         found["chosen"] = troubles(desk.page)
-        go(desk)
+        end = "document.querySelector('.rail').getBoundingClientRect().right"
+        assert desk.page.evaluate(f"{end} < innerWidth")
+        shift, what = desk.shifted()
+        remember(desk, finished)
+        desk.open()
         state(desk, "done")
         found["done"] = troubles(desk.page)
-        shift, what = desk.shifted()
         if "viewport" in look:
             wide = desk.page.evaluate("document.documentElement.scrollWidth")
             assert wide <= desk.page.evaluate("innerWidth")

@@ -20,7 +20,7 @@ from cleancut.server.job_videos import JobVideos
 from cleancut.server.jobs import Jobs
 from cleancut.server.settings import OPERATOR_ONLY, Settings
 from cleancut.server.sqlite_jobs import SqliteJobs
-from cleancut.server.video_form import CHOSEN, OUTPUTS, OWN, SHARED, VideoWish
+from cleancut.server.video_form import CHOSEN, OUTPUTS, OWN, SHARED, VideoWish, wish_from
 from cleancut.server.video_work import Hear
 from cleancut.video.options import PICTURE_OPTIONS, VideoOptions
 from tests.server.stand_ins import FakePool, FakeWeb, until
@@ -283,6 +283,7 @@ def test_a_picture_stands_behind_a_video(settings: Settings, studio: Studio) -> 
         ({"audio": "loud"}, "audio"),
         ({"codec": "x264"}, "codec"),
         ({"engine": "rvm", "ratio": "7"}, "ratio"),
+        ({"engine": "rvm"}, "'rvm' is not offered"),
         ({"matte_only": "true", "side_by_side": "true", "output": "mkv"}, "matte_only"),
         ({"model": "/tmp/x.onnx"}, "model"),
     ],
@@ -299,6 +300,15 @@ def test_what_a_video_cannot_be_is_refused(
 
     talk(settings, conversation)
     assert not studio.orders
+
+
+def test_the_network_for_people_goes_before_the_servers_own_model(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cleancut.server.form._check_there", lambda options: None)
+    settings = replace(settings, models=("rvm",), options=Options(model="echo"))
+    wish = wish_from({"engine": "rvm"}, settings, background=False)
+    assert (wish.video.engine, wish.options.model) == ("rvm", "rvm")
 
 
 @pytest.mark.parametrize(

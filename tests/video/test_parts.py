@@ -10,7 +10,7 @@ import pytest
 from cleancut.errors import OutputNotWritable
 from cleancut.video.frame import VideoInfo
 from cleancut.video.order import Part
-from cleancut.video.parts import PartsFolder, fingerprint, plan_parts, source_facts
+from cleancut.video.parts import PartsFolder, fingerprint, plan_parts, source_facts, usual_length_s
 from cleancut.video.report import PartReport
 
 
@@ -109,3 +109,13 @@ def test_a_source_that_changed_has_another_fingerprint(tmp_path: Path) -> None:
     before = fingerprint(source_facts(str(frames)))
     (frames / "2.png").write_bytes(b"1")
     assert fingerprint(source_facts(str(frames))) != before
+
+
+def test_parts_of_long_videos_are_longer() -> None:
+    lengths = [usual_length_s(seconds) for seconds in (1.0, 17.0, 120.0, 3600.0)]
+    assert lengths == [10.0, 10.0, 15.0, 30.0]
+    assert [len(plan_parts(info(seconds), None, None)) for seconds in (14.9, 17.3, 3600.0)] == [
+        1,
+        2,
+        120,
+    ]

@@ -8,6 +8,7 @@ from typing import Any
 import av
 import numpy as np
 import pytest
+from av.stream import Disposition
 
 from cleancut.video.frame import Frame, VideoInfo
 from cleancut.video.reading import open_video
@@ -34,6 +35,8 @@ def loud(path: Path, codec: str, *, texts: str | None = None, late: int = 0) -> 
         if texts:
             lines = container.add_mux_stream(texts)
             lines.time_base = Fraction(1, 1000)
+            lines.metadata["language"] = "deu"
+            lines.disposition = Disposition.forced
         container.metadata["title"] = "Clicks"
         container.set_chapters(
             [
@@ -171,6 +174,10 @@ def test_subtitles_come_along(tmp_path: Path, target: str, codec: str) -> None:
     assert [track.codec for track in info.tracks if track.kind == "subtitle"] == [codec]
     assert any(note.startswith("subtitles_rewritten") for note in notes) == (codec != "subrip")
     assert lines(tmp_path / target, codec) == [(0.2, 0.7, "Line 0 é"), (1.2, 0.7, "Line 1 é")]
+    with av.open(str(tmp_path / target)) as container:
+        track = container.streams.subtitles[0]
+        assert track.language == "deu"
+        assert target == "a.mp4" or track.disposition & Disposition.forced  # mp4 has no such flag
 
 
 def test_subtitles_are_cut_to_the_span(tmp_path: Path) -> None:

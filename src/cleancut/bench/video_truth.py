@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
-from itertools import groupby, pairwise
+from itertools import groupby
 from pathlib import Path
 from statistics import fmean
 from typing import TYPE_CHECKING
@@ -20,6 +20,7 @@ from cleancut.imaging.decode import decode
 from cleancut.imaging.files import read_bytes
 from cleancut.imaging.pairs import Pair, find_pairs, read_truth
 from cleancut.metrics import mad
+from cleancut.video.metrics import dtssd
 
 if TYPE_CHECKING:
     from cleancut.arrays import Alpha
@@ -38,20 +39,6 @@ class TrueClip:
 
 #: Writes the mattes of a clip as numbered pictures into a folder: grey, or cutouts.
 Matting = Callable[[TrueClip, Path], None]
-
-
-def dtssd(mattes: Sequence[Alpha], truths: Sequence[Alpha]) -> float:
-    """How much the changes from frame to frame differ from the true changes, x 100.
-
-    The root of the mean square over the picture, averaged over all pairs of neighbouring frames;
-    mattes are (H, W) in 0..1. Erofeev et al., "Perceptually motivated benchmark for video
-    matting", 2015.
-    """
-    changes = zip(pairwise(mattes), pairwise(truths), strict=True)
-    return 100.0 * fmean(
-        float(np.sqrt(np.mean(np.square((b - a) - (d - c), dtype=np.float64))))
-        for (a, b), (c, d) in changes
-    )
 
 
 def find_clips(folder: Path) -> tuple[TrueClip, ...]:

@@ -9,6 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cleancut.cli import bench_steady
 from cleancut.cli.flags import add_option_flags, options_from
 from cleancut.errors import BadOption
 from cleancut.options import Options
@@ -36,6 +37,7 @@ examples:
   cleancut bench retouch pictures        strokes that solve a place again, on true mattes
   cleancut bench video                   frames and whole videos, beside rembg, backgroundremover
   cleancut bench video clips --only 5    and mattes: clips/CLIP/image/*.jpg, clips/CLIP/alpha/*.png
+  cleancut bench steady clips -m auto    what steadying does for error and flicker, and rvm
 """
 #: Fields of ``Options`` that are about the output file, or about one picture only.
 _NOT_SCORED = (
@@ -95,6 +97,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--runs", type=int, default=3, metavar="N", help="runs a picture (default: 3)"
     )
     _add_retouch(actions.add_parser)
+    bench_steady.add_arguments(actions.add_parser)
     for action, peer in (
         (_add_video(actions.add_parser), "rembg"),
         (start, "rembg"),
@@ -217,6 +220,7 @@ def run(args: argparse.Namespace) -> int:
         "matting": _matting,
         "retouch": _retouch,
         "video": _video,
+        "steady": lambda chosen: bench_steady.run(chosen, _tell),
     }
     return actions[args.action](args)
 

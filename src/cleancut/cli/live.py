@@ -124,6 +124,8 @@ def _camera(args: argparse.Namespace, options: Options, video: VideoOptions) -> 
             "a camera goes to a virtual camera",
             hint=f"add -o {PREFIX}; record with another program, then run: cleancut video FILE",
         )
+    if video.look_ahead:
+        raise BadOption("--look-ahead: a camera has no coming frames", hint="leave it out")
     check_opaque(options, video)
     rate = VideoOrder(source=args.inputs[0], target=PREFIX, rate=args.rate).frame_rate()
     size = None if args.size is None else parse_size(args.size)

@@ -60,7 +60,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("run", "who does the work, and what of it is kept")
     add = group.add_argument
     add("--rate", metavar="FPS", help="frames a second of numbered frames (default: 25)")
-    add("--jobs", type=int, metavar="N", help="parts at once (default: one for every 4 cores)")
+    add("--jobs", type=int, metavar="N", help="parts at once (default: rvm one a core, others 1)")
     add("--threads", type=int, metavar="N", help="threads of one network (default: the cores)")
     add("--fresh", action="store_true", help="begin anew; remove what interrupted runs have left")
     add("--report", metavar="FILE", help="write all that is known about the run as JSON")

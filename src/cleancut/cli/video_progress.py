@@ -68,7 +68,9 @@ def described(info: VideoInfo) -> str:
     """What is known about a video, in one line."""
     parts = [f"{info.width}x{info.height}"]
     if info.codec:
-        parts.insert(0, f"{info.container} ({info.codec})" if info.container else info.codec)
+        # FFmpeg has one name for a family of containers: mov,mp4,m4a,3gp,3g2,mj2.
+        kind = "/".join(info.container.split(",")[:2])
+        parts.insert(0, f"{kind} ({info.codec})" if kind else info.codec)
     if info.rate:
         parts.append(f"{float(info.rate):.5g} frames a second")
     if info.frames:
@@ -86,5 +88,6 @@ def described(info: VideoInfo) -> str:
     if info.sample_aspect != 1:
         parts.append(f"pixels {info.sample_aspect.numerator}:{info.sample_aspect.denominator}")
     for track in info.tracks:
-        parts.append(" ".join(filter(None, (track.kind, track.codec, track.language))))
+        language = "" if track.language == "und" else track.language
+        parts.append(" ".join(filter(None, (track.kind, track.codec, language))))
     return ", ".join(parts)

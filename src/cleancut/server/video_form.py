@@ -121,8 +121,10 @@ def wish_from(fields_: Mapping[str, str], settings: Settings, *, background: boo
         raise BadOption(
             "background and background_image contradict each other", hint="leave one of them out"
         )
-    options = for_video(options_from(shared, settings))
     video = VideoOptions(**own)
+    if video.engine == "rvm" and not shared.get("model"):
+        shared["model"] = "rvm"  # the server's own model is for those who name none
+    options = for_video(options_from(shared, settings))
     check_for_video(options, video)
     if background and video.matte_only:
         raise BadOption(

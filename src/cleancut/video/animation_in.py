@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import accumulate
 from pathlib import Path
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, BinaryIO, Self
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import cv2
 import numpy as np
@@ -15,7 +14,7 @@ from cleancut.errors import CleancutError, ImageTooLarge, OutOfMemory, Unreadabl
 from cleancut.imaging.metadata import check_size, quiet_warnings
 from cleancut.video.animation_scan import Animation, scan
 from cleancut.video.frame import ColourTags, Frame, VideoInfo
-from cleancut.video.reading import still_picture
+from cleancut.video.reading import VideoReader, still_picture
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -81,7 +80,7 @@ def _info(found: Animation, transparent: bool) -> VideoInfo:
     )
 
 
-class AnimationReader:
+class AnimationReader(VideoReader):
     """A ``VideoReader`` of an animation; every span is decoded from the first frame on."""
 
     def __init__(self, path: Path, found: Animation, info: VideoInfo) -> None:
@@ -144,17 +143,6 @@ class AnimationReader:
     def close(self) -> None:
         """See ``VideoReader``."""
         self._closed = True
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 def _image(file: BinaryIO, found: Animation) -> Image:

@@ -35,7 +35,7 @@ _WIDTHS, _FAR_SHARE = (1.7, 4.3, 18.0), 0.001
 #: of the look).
 _GOOD_PX, _BAD_PX = 0.2, 0.5
 #: Where even the narrowest misses it by so much, the subject deforms: details are a quarter exact.
-_DEFORMS_PX = 0.5
+_DEFORMS_PX = 0.4
 #: Grey levels, and levels for each of gradient, that the two ends may differ by at half trust.
 _LEVELS, _PER_SLOPE = 6.0, 0.5
 

@@ -16,13 +16,13 @@ from cleancut.matting.fusion import UNSURE, agreement, middle, portrait_trust, s
 from cleancut.matting.light import brightened
 from cleancut.matting.refine import refine
 from cleancut.models.recipe import stretch
-from cleancut.panel import judge
+from cleancut.panel import Panel, judge
 
 if TYPE_CHECKING:
     from cleancut.arrays import Alpha, Rgb
     from cleancut.models.base import Model
     from cleancut.options import Options, RefineChoice
-    from cleancut.panel import Member, Panel
+    from cleancut.panel import Member
 
 #: Frames from one vote to the next, and what a new vote weighs against those before.
 _VOTE_EVERY, _NEW = 12, 0.4
@@ -69,21 +69,27 @@ class Lookers:
 
         ``casting`` is None at the start of a shot.
         """
-        lifted = brightened(view)
-        shown = view if lifted is None else lifted
         panel = self._panel
         if panel.portrait is None or panel.glance is None or panel.second is None:
-            verdict = judge(shown, panel, minmax=self._options.minmax)
-            return self._refined(view, verdict.alpha, verdict.agreement, verdict.matting), None
+            return self.look_once(view), None
+        shown = _shown(view)
         if casting is None or casting.since + 1 >= _VOTE_EVERY:
             casting = self._voted(shown, casting)
         else:
             casting = Casting(casting.trust, casting.portrait, casting.since + 1)
         if casting.portrait:
             return self._portrait(view, shown, panel.portrait, panel.glance, panel.second), casting
-        general = type(panel)(lead=panel.lead, second=panel.second)
-        verdict = judge(shown, general, minmax=self._options.minmax)
-        return self._refined(view, verdict.alpha, verdict.agreement, verdict.matting), casting
+        return self._judged(view, shown, Panel(panel.lead, second=panel.second)), casting
+
+    def look_once(self, view: Rgb) -> Look:
+        """The matte of ``view`` as if it were a picture and nothing came before or after it."""
+        return self._judged(view, _shown(view), self._panel)
+
+    def _judged(self, view: Rgb, shown: Rgb, panel: Panel) -> Look:
+        options = self._options
+        thorough = options.refine == "best"
+        verdict = judge(shown, panel, thorough=thorough, minmax=options.minmax)
+        return self._refined(view, verdict.alpha, verdict.agreement, verdict.matting)
 
     def _portrait(
         self, view: Rgb, shown: Rgb, portrait: Member, glance: Member, second: Member
@@ -124,3 +130,9 @@ class Lookers:
         level: RefineChoice = self._options.refine if doubt <= UNSURE else "off"
         refined = refine(view, alpha, level=level, sharp=matting)
         return Look(refined.alpha, judge_matte(doubt, agreed).value, refined.notes)
+
+
+def _shown(view: Rgb) -> Rgb:
+    """What networks are shown: ``view``, brightened where it is very dark."""
+    lifted = brightened(view)
+    return view if lifted is None else lifted

@@ -11,10 +11,6 @@ from cleancut.errors import BadOption
 from cleancut.options import Options
 from cleancut.video.options import VideoOptions, check_for_video
 
-#: Length of a part, in seconds of the source: what a kill costs at most, as frames to do again.
-#: Shorter ones would cost more, since each looks at frames before its own.
-PART_S = 15.0
-
 
 @dataclass(frozen=True, slots=True)
 class Part:
@@ -35,9 +31,10 @@ class VideoOrder:
     ``source`` and ``target`` are what ``cleancut video`` takes: files, a folder or a pattern of
     numbered frames; on a cluster also URLs of an object store. ``rate`` is the frames a second of
     numbered frames ("25", "30000/1001"). ``jobs`` parts are rendered at once, None for what is
-    measured to be best; ``threads`` are those of one network. ``fresh`` removes what is left of
-    earlier runs. With ``part`` only this part is rendered, into ``target``, and not joined: that is
-    for workers.
+    measured to be best; ``threads`` are those of one network. ``part_s`` is the length of a part in
+    seconds of the source, None for the usual one (``parts.usual_length_s``). ``fresh`` removes what
+    is left of earlier runs. ``part`` is for workers, who render this part only, of what becomes
+    ``target``.
     """
 
     source: str
@@ -47,7 +44,7 @@ class VideoOrder:
     rate: str | None = None
     jobs: int | None = None
     threads: int | None = None
-    part_s: float = PART_S
+    part_s: float | None = None
     fresh: bool = False
     part: Part | None = None
 
@@ -63,7 +60,7 @@ class VideoOrder:
                     f"--{name}: {value!r} is not a whole number from 1 to 256",
                     hint="leave it out for what is usual here",
                 )
-        if not 0.5 <= self.part_s <= 3600:
+        if self.part_s is not None and not 0.5 <= self.part_s <= 3600:
             raise BadOption(f"part_s: {self.part_s!r} is not within 0.5 to 3600 seconds")
         self.frame_rate()
         check_for_video(self.options, self.video)

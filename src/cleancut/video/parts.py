@@ -26,14 +26,22 @@ if TYPE_CHECKING:
 
 #: No video has more parts; those of a longer one are longer.
 MOST_PARTS = 4096
+#: Length of a part, in seconds: what a kill costs at most is one part. Each looks at frames before
+#: its own, so those of a long video are longer; one of this many parts lets many cores work.
+_SHORT_S, _LONG_S, _MANY = 10.0, 30.0, 8
 #: A last part that is not longer than this many parts is not divided.
 _UNDIVIDED = 1.5
 #: Read from either end of the source to tell it from another of the same size.
 _ENDS_BYTES = 1 << 20
 
 
+def usual_length_s(seconds: float) -> float:
+    """How long the parts of a video of so many seconds are, where nobody says: 10 to 30 s."""
+    return min(_LONG_S, max(_SHORT_S, seconds / _MANY))
+
+
 def plan_parts(
-    info: VideoInfo, start: int | None, stop: int | None, part_s: float
+    info: VideoInfo, start: int | None, stop: int | None, part_s: float | None = None
 ) -> tuple[Part, ...]:
     """Parts of about ``part_s`` seconds and equal length, from ``start`` to ``stop`` (pts).
 
@@ -49,6 +57,7 @@ def plan_parts(
     if last is None or last <= first or not info.seekable:
         return (Part(0, start, stop),)
     seconds = float((last - first) * info.time_base)
+    part_s = part_s or usual_length_s(seconds)
     count = 1 if seconds <= _UNDIVIDED * part_s else min(MOST_PARTS, round(seconds / part_s))
     edges = [first + round(number * (last - first) / count) for number in range(1, count)]
     return tuple(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import stat
 from collections.abc import Iterator
 from fractions import Fraction
@@ -51,14 +52,16 @@ class VideoReader(Protocol):
         """Let go of the file; iterators that still run end."""
         ...
 
-    def __enter__(self) -> Self: ...
+    def __enter__(self) -> Self:
+        return self
 
     def __exit__(
         self,
         kind: type[BaseException] | None,
         error: BaseException | None,
         trace: TracebackType | None,
-    ) -> None: ...
+    ) -> None:
+        self.close()
 
 
 def open_video(
@@ -151,5 +154,6 @@ def _refuse_pictures(path: Path, head: bytes) -> None:
 def still_picture(path: Path) -> UnreadableVideo:
     """The error for a picture where a video is wanted."""
     return UnreadableVideo(
-        f"{path.name:.100} is a picture, not a video", hint=f"run: cleancut cut {path.name:.100}"
+        f"{path.name:.100} is a picture, not a video",
+        hint=f"run: {shlex.join(['cleancut', 'cut', str(path)])}",
     )

@@ -8,11 +8,13 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import replace
 from pathlib import Path
+from queue import SimpleQueue
 from typing import TYPE_CHECKING, Protocol
 
 from cleancut.errors import ClusterUnavailable, OutputNotWritable
+from cleancut.video.crew import crew, few_threads
 from cleancut.video.order import Part, VideoOrder
-from cleancut.video.parts import PartsFolder, plan_parts, size_of
+from cleancut.video.parts import PartsFolder, size_of
 from cleancut.video.render import render_part
 from cleancut.video.report import (
     PartReport,
@@ -25,13 +27,12 @@ from cleancut.video.scene import Scene, nothing_there, open_scene, scene_fingerp
 
 if TYPE_CHECKING:
     from cleancut.engine import Engine
+    from cleancut.video.mattes import Matter
 
 OnProgress = Callable[[Progress], None]
 
 #: Seconds between two reports of progress.
 _TELL_EVERY_S = 0.25
-#: Cores that one part keeps busy: more threads in one network gain little.
-CORES_A_JOB = 4
 
 
 class Farm(Protocol):
@@ -69,16 +70,17 @@ def render_video(
     """
     began = time.perf_counter()
     _refuse_target(order)
-    jobs = order.jobs or (1 if engine is not None else usual_jobs())
-    engine = engine or _engine(order, jobs)
     progress = _Teller(on_progress)
     progress.stage("models")
     scene, notes = open_scene(order, engine)
-    work = _Work(order, scene, farm, jobs, progress, cancelled or _never)
+    matters: tuple[Matter, ...] = ()
+    if farm is None:
+        matters = crew(order, scene, len(scene.parts), shared=engine is not None)
+    work = _Work(order, scene, farm, matters, progress, cancelled or _never)
     reports, kept, told = work.done()
     seconds = time.perf_counter() - began
-    at_once = jobs if farm is None else farm.workers
-    return _report(order, scene, reports, (*notes, *told), kept, seconds, at_once)
+    jobs = len(matters) if farm is None else farm.workers
+    return _report(order, scene, reports, (*notes, *told), kept, seconds, jobs)
 
 
 def render_one(
@@ -104,13 +106,6 @@ def render_one(
     )
 
 
-def usual_jobs() -> int:
-    """How many parts are rendered at once where nobody says."""
-    from cleancut.backends.machine import thread_count
-
-    return max(1, thread_count() // CORES_A_JOB)
-
-
 class _Work:
     """The parts of one video, from the plan to the joined target."""
 
@@ -119,14 +114,14 @@ class _Work:
         order: VideoOrder,
         scene: Scene,
         farm: Farm | None,
-        jobs: int,
+        matters: tuple[Matter, ...],
         progress: _Teller,
         cancelled: Callable[[], bool],
     ) -> None:
         self._order = order
         self._scene = scene
         self._farm = farm
-        self._jobs = jobs
+        self._matters = matters
         self._progress = progress
         self._cancelled = cancelled
         self._target = Path(order.target)
@@ -134,13 +129,9 @@ class _Work:
     def done(self) -> tuple[list[PartReport], int, tuple[str, ...]]:
         """What came of all parts, how many frames were there before, and notes."""
         scene = self._scene
-        span = (scene.start, scene.stop)
-        parts: tuple[Part, ...] = (Part(0, *span),)
-        if scene.form.segmentable:
-            parts = plan_parts(scene.info, *span, self._order.part_s)
-        name = scene_fingerprint(scene, parts)
-        suffix = "" if scene.form.kind == "sequence" else ".mkv"
-        folder = PartsFolder(self._target, name, suffix)
+        parts = scene.parts
+        name = scene_fingerprint(scene)
+        folder = PartsFolder(self._target, name, scene.form.part_suffix)
         try:
             with folder.held():
                 notes = self._others(folder)
@@ -184,33 +175,42 @@ class _Work:
     def _local(
         self, parts: Sequence[Part], folder: PartsFolder
     ) -> Iterator[tuple[Part, PartReport]]:
-        """Render parts in threads of this process, in order, ``jobs`` at once."""
+        """Render parts in threads of this process, in order, one at a time by each matter."""
         failed = threading.Event()
+        free: SimpleQueue[Matter] = SimpleQueue()
+        for matter in self._matters:
+            free.put(matter)
 
         def render(part: Part) -> tuple[Part, PartReport]:
-            return part, render_part(
-                self._scene,
-                part,
-                folder.path(part),
-                on_frame=self._progress.frame,
-                cancelled=lambda: failed.is_set() or self._cancelled(),
-            )
+            matter = free.get()
+            try:
+                return part, render_part(
+                    replace(self._scene, matter=matter),
+                    part,
+                    folder.path(part),
+                    on_frame=self._progress.frame,
+                    cancelled=lambda: failed.is_set() or self._cancelled(),
+                )
+            finally:
+                free.put(matter)
 
-        if self._jobs == 1 or len(parts) == 1:
+        jobs = min(len(self._matters), len(parts))
+        if jobs <= 1:
             yield from map(render, parts)
             return
         waiting: set[Future[tuple[Part, PartReport]]] = set()
-        pool = ThreadPoolExecutor(self._jobs, thread_name_prefix="cleancut-part")
+        pool = ThreadPoolExecutor(jobs, thread_name_prefix="cleancut-part")
         rest = iter(parts)
         try:
-            while True:
-                while len(waiting) < self._jobs and (part := next(rest, None)) is not None:
-                    waiting.add(pool.submit(render, part))
-                if not waiting:
-                    return
-                ready, waiting = wait(waiting, return_when=FIRST_COMPLETED)
-                for future in ready:
-                    yield future.result()
+            with few_threads(jobs):
+                while True:
+                    while len(waiting) < jobs and (part := next(rest, None)) is not None:
+                        waiting.add(pool.submit(render, part))
+                    if not waiting:
+                        return
+                    ready, waiting = wait(waiting, return_when=FIRST_COMPLETED)
+                    for future in ready:
+                        yield future.result()
         finally:
             failed.set()
             pool.shutdown(wait=True, cancel_futures=True)
@@ -261,14 +261,6 @@ class _Work:
 
 def _never() -> bool:
     return False
-
-
-def _engine(order: VideoOrder, jobs: int) -> Engine:
-    from cleancut.backends.machine import thread_count
-    from cleancut.engine import Engine
-
-    threads = order.threads or (None if jobs == 1 else max(1, thread_count() // jobs))
-    return Engine(order.options, threads=threads)
 
 
 def _refuse_target(order: VideoOrder) -> None:

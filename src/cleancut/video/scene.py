@@ -7,11 +7,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cleancut.errors import BadOption
-from cleancut.video.parts import fingerprint, source_facts
+from cleancut.option_values import parse_background
+from cleancut.video.crew import first_engine
+from cleancut.video.order import Part
+from cleancut.video.parts import fingerprint, plan_parts, source_facts
 from cleancut.video.report import clock
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
     from fractions import Fraction
 
     from cleancut.engine import Engine
@@ -20,7 +23,7 @@ if TYPE_CHECKING:
     from cleancut.video.frame import Frame, VideoInfo
     from cleancut.video.mattes import Matter
     from cleancut.video.options import VideoOptions
-    from cleancut.video.order import Part, VideoOrder
+    from cleancut.video.order import VideoOrder
     from cleancut.video.reading import VideoReader
 
 #: Frames that the choice of networks looks at, evenly spread.
@@ -34,7 +37,7 @@ class Scene:
     """A video, what becomes of it, and who finds its mattes.
 
     ``weights`` are the sha256 of the weights by network. ``start`` and ``stop`` are the first pts
-    and the one behind the last, None for the video's own.
+    and the one behind the last, None for the video's own. ``parts`` are all parts of the video.
     """
 
     source: str
@@ -47,6 +50,7 @@ class Scene:
     weights: Mapping[str, str]
     start: int | None = None
     stop: int | None = None
+    parts: tuple[Part, ...] = ()
 
     @property
     def depth(self) -> int:
@@ -67,11 +71,11 @@ class Scene:
         return max(1, round(float((last - first) * info.time_base * info.rate)))
 
 
-def open_scene(order: VideoOrder, engine: Engine) -> tuple[Scene, tuple[str, ...]]:
-    """Look at the video, settle its output, choose its networks; with notes on how.
+def open_scene(order: VideoOrder, engine: Engine | None) -> tuple[Scene, tuple[str, ...]]:
+    """Look at the video, settle its output, plan its parts, choose its networks; notes on how.
 
-    Raises what reading and the choice of networks raise, and ``BadOption`` for a span or an output
-    that cannot be.
+    Without ``engine`` one is made that suits the number of parts. Raises what reading and the
+    choice of networks raise, and ``BadOption`` for a span or an output that cannot be.
     """
     from cleancut.video.choose import choose_matter
     from cleancut.video.form import output_form
@@ -87,22 +91,34 @@ def open_scene(order: VideoOrder, engine: Engine) -> tuple[Scene, tuple[str, ...
         samples = _samples(reader, start, stop, 1 if one else _SAMPLES)
         if not samples:
             raise nothing_there(order.video, info)
+    parts: tuple[Part, ...] = (Part(0, start, stop),)
+    if form.segmentable:
+        parts = plan_parts(info, start, stop, order.part_s)
+    engine = engine or first_engine(order, info, len(parts))
     matter, notes = choose_matter(engine, order.options, order.video, info, samples)
     weights = _weights(matter, order.options)
     scene = Scene(
-        order.source, rate, order.options, order.video, info, form, matter, weights, start, stop
+        source=order.source,
+        rate=rate,
+        options=order.options,
+        video=order.video,
+        info=info,
+        form=form,
+        matter=matter,
+        weights=weights,
+        start=start,
+        stop=stop,
+        parts=parts,
     )
     return scene, (*info.notes, *notes)
 
 
-def scene_fingerprint(scene: Scene, parts: Sequence[Part]) -> str:
+def scene_fingerprint(scene: Scene) -> str:
     """The name of all that the frames of ``scene`` depend on."""
     from cleancut.version import PIPELINE_VERSION, __version__
 
-    background = scene.options.background
-    behind = None
-    if background is not None and Path(background).is_file():
-        behind = source_facts(background)
+    wanted = parse_background(scene.options.background)
+    behind = None if wanted is None or wanted.path is None else source_facts(wanted.path)
     return fingerprint(
         {
             "source": [str(Path(scene.source).absolute()), source_facts(scene.source)],
@@ -112,7 +128,7 @@ def scene_fingerprint(scene: Scene, parts: Sequence[Part]) -> str:
             "form": asdict(scene.form),
             "background": behind,
             "weights": scene.weights,
-            "parts": [(part.start, part.stop) for part in parts],
+            "parts": [(part.start, part.stop) for part in scene.parts],
             "versions": [__version__, PIPELINE_VERSION],
         }
     )

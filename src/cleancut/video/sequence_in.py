@@ -9,8 +9,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
@@ -20,6 +19,7 @@ from cleancut.imaging.color import to_srgb
 from cleancut.imaging.decode import decode
 from cleancut.imaging.files import read_bytes
 from cleancut.video.frame import USUAL_RATE, ColourTags, Frame, VideoInfo
+from cleancut.video.reading import VideoReader
 
 if TYPE_CHECKING:
     from cleancut.arrays import Alpha
@@ -68,7 +68,7 @@ def open_sequence(name: str, *, max_megapixels: float, rate: Fraction | None) ->
     return SequenceReader(found, info, max_megapixels)
 
 
-class SequenceReader:
+class SequenceReader(VideoReader):
     """A ``VideoReader`` of numbered pictures; a picture's number is its time."""
 
     def __init__(self, found: Numbered, info: VideoInfo, max_megapixels: float) -> None:
@@ -128,17 +128,6 @@ class SequenceReader:
     def close(self) -> None:
         """See ``VideoReader``."""
         self._closed = True
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 def find(name: str) -> Numbered:

@@ -7,6 +7,7 @@ import shutil
 from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import count, takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -101,7 +102,7 @@ def picture_bytes(frame: Frame, form: Form) -> bytes:
 def settle_sequence(parts: Sequence[Path], target: Path, *, form: Form) -> tuple[str, ...]:
     """Move the pictures of all parts to ``target``, a folder or a pattern, numbered from 1.
 
-    Raises ``OutputNotWritable``.
+    Older pictures that go on where they end stay, with a note. Raises ``OutputNotWritable``.
     """
     goal = Path(numbered(str(target), 1)).parent
     number = 1
@@ -116,4 +117,11 @@ def settle_sequence(parts: Sequence[Path], target: Path, *, form: Form) -> tuple
         raise not_writable(target, error) from error
     if number == 1:
         raise OutputNotWritable(f"{target}: there was no frame to write", hint="check the span")
+    names = (numbered(str(target), more) for more in count(number))
+    if older := sum(1 for _ in takewhile(os.path.lexists, names)):
+        return (
+            *form.notes,
+            f"older_pictures: the {older} behind {Path(numbered(str(target), number - 1)).name} "
+            "are not of this run, and who reads the folder takes them for its end; remove them",
+        )
     return form.notes

@@ -39,9 +39,6 @@ class EncodedSound:
         self.stream = container.add_stream(name, rate=rate, layout=layout)
         self.stream.bit_rate = bits * max(1, min(context.channels, 6))
         self.stream.time_base = Fraction(1, rate)
-        for key in ("language", "title"):
-            if key in stream.metadata:
-                self.stream.metadata[key] = stream.metadata[key]
         self._rate, self._layout = rate, layout
         self._origin = origin
         self._stop = round((end - origin) * rate)

@@ -38,6 +38,7 @@ _DETAIL = 1 / 100
 #: Alphas that differ by less are all the same; a mean below this over a cell is nothing.
 _FAINT, _EMPTY = 0.02, 1e-4
 #: Beyond the frame the matte goes on as at its edge.
+_NO_MAP: Any = None
 _EDGE: Any = {"borderMode": cv2.BORDER_REPLICATE}
 
 
@@ -98,7 +99,10 @@ class ImageMatter:
         glance = glance_at(frame.view)
         cut = shot is not None and is_cut(shot.waiting[-1].glance, glance)
         casting = None if shot is None or cut else shot.casting
-        found, casting = self._lookers.look(frame.view, casting)
+        if self._steady:
+            found, casting = self._lookers.look(frame.view, casting)
+        else:
+            found = self._lookers.look_once(frame.view)
         matted = Matted(frame, found.alpha, confidence=found.confidence, cut=cut, notes=found.notes)
         if not self._steady:
             answer = replace(matted, alpha=own_transparency(frame, matted.alpha))
@@ -211,8 +215,8 @@ def _mean(
         y += np.arange(part[0].start, part[0].stop, dtype=np.float32)[:, None]
         weight = trust
         if not isinstance(stands_for, float):
-            weight = trust * cv2.remap(stands_for, offset, None, cv2.INTER_LINEAR, **_EDGE)
-        moved = cv2.remap(matte, offset, None, cv2.INTER_CUBIC, **_EDGE)
+            weight = trust * cv2.remap(stands_for, offset, _NO_MAP, cv2.INTER_LINEAR, **_EDGE)
+        moved: Tensor = cv2.remap(matte, offset, _NO_MAP, cv2.INTER_CUBIC, **_EDGE)
         moved = np.clip(moved, 0, 1, out=moved)
         moved -= mine
         moved *= weight

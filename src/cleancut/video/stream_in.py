@@ -7,8 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
-from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 from cleancut.errors import CleancutError, ImageTooLarge, NoVideoStream, UnreadableVideo
 from cleancut.extras import extra
@@ -16,6 +15,7 @@ from cleancut.video.decoding import Decoding, Opened
 from cleancut.video.frame import Frame, VideoInfo
 from cleancut.video.pixels_in import PixelReader
 from cleancut.video.probing import Probe, info_of, probe, undecodable
+from cleancut.video.reading import VideoReader
 from cleancut.video.tones import view_of
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ def open_stream(path: Path, head: bytes, *, max_megapixels: float) -> StreamRead
         first.close()
 
 
-class StreamReader:
+class StreamReader(VideoReader):
     """A ``VideoReader`` of a stream; every span is decoded by a decoder of its own."""
 
     def __init__(self, opened: Callable[[], Opened], found: Probe, info: VideoInfo) -> None:
@@ -119,17 +119,6 @@ class StreamReader:
     def close(self) -> None:
         """See ``VideoReader``."""
         self._closed = True
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 def _open(path: Path, head: bytes, max_megapixels: float) -> InputContainer:

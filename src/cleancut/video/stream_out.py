@@ -225,4 +225,3 @@ def _tag_frame(picture: Any, code: Coding) -> None:
     picture.color_primaries, picture.color_trc = code.primaries, code.transfer
     picture.colorspace = code.matrix
     picture.color_range = 2 if code.full_range else 1
-

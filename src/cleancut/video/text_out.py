@@ -42,9 +42,6 @@ class WrittenText:
         else:
             self.stream = container.add_mux_stream(codec)
         self.stream.time_base = Fraction(1, 1000)
-        for key in ("language", "title"):
-            if key in stream.metadata:
-                self.stream.metadata[key] = stream.metadata[key]
         self._packet = av.Packet
         self._base = stream.time_base
         self._origin, self._stop = origin, end - origin

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
@@ -33,8 +33,6 @@ _TITLES = ("title", "artist", "album", "comment", "description", "copyright", "d
 _PRIMING_S = Fraction(1, 20)
 #: How far before 0 mp4 and mov may keep packets, which an edit list hides: the decoder's run-up.
 _RUN_UP_S = Fraction(1, 10)
-
-Keeper = Callable[[Any], list[Any]]
 
 
 class Tracks:
@@ -96,16 +94,12 @@ class Tracks:
                 self._lost(track, _words(error))
                 continue
             if keeper is not None:
+                take_names(self._source.streams[track.index], keeper.stream)
                 self._keepers[track.index] = keeper
         for name in _TITLES:
             if name in self._source.metadata:
                 container.metadata[name] = self._source.metadata[name]
         self._take_chapters(container)
-
-    @property
-    def any(self) -> bool:
-        """Whether anything is taken along."""
-        return bool(self._keepers)
 
     def _keeper(
         self, track: Track, container: Any
@@ -252,7 +246,6 @@ class CopiedTrack:
     ) -> None:
         self.stream = container.add_stream_from_template(stream, opaque=True)
         self.stream.time_base = stream.time_base
-        take_names(stream, self.stream)
         self._base = stream.time_base
         self._shift = round(origin / self._base)
         self._stop = round((end - origin) / self._base)

@@ -4,8 +4,13 @@
 import { h } from "../dom.js";
 import { clock, secondsOf, wishes } from "./wishes.js";
 
+/** Ends when the next control is made: there is one at a time. */
+let made = new AbortController();
+
 /** The control. `look` is called with the second that a handle stands at. @param {(second: number) => void} look */
 export function spanOf(look) {
+  made.abort();
+  made = new AbortController();
   let length = 0;
   const handle = (name) => h("input", { type: "range", min: 0, step: 0.1, class: `handle ${name}`, tLabel: `video.${name}`, dataset: { name } });
   const [from, to] = [handle("start"), handle("stop")];
@@ -19,6 +24,7 @@ export function spanOf(look) {
     const [first, last] = [secondsOf(start) || 0, stop ? secondsOf(stop) : length];
     from.value = String(first);
     to.value = String(last);
+    from.style.zIndex = first > length / 2 ? "1" : ""; // where both are at the end, this one can still be moved
     if (length) {
       fill.style.left = `${(100 * first) / length}%`;
       fill.style.right = `${100 - (100 * Math.min(last, length)) / length}%`;
@@ -55,7 +61,7 @@ export function spanOf(look) {
     });
     input.addEventListener("blur", show);
   }
-  wishes.addEventListener("change", show);
+  wishes.addEventListener("change", show, { signal: made.signal });
   show();
   const node = h("div", { class: "span" }, rail,
     h("div", { class: "row" }, h("label", { for: "video-start", t: "video.start" }), fields.start, h("label", { for: "video-stop", t: "video.stop" }), fields.stop), wrong);

@@ -70,12 +70,13 @@ class Task extends EventTarget {
     const { signal } = this.#abort;
     try {
       const job = await api.job(kept.job);
+      if (signal.aborted) return false; // a file was chosen meanwhile
       if (["expired", "cancelled"].includes(job.status)) throw new Error(job.status);
       this.#job = kept.job;
       this.name = kept.name;
       this.#hear(job);
     } catch (problem) {
-      if (/** @type {any} */ (problem)?.status !== 0) forgetJob(); // it is gone, not out of reach
+      if (!signal.aborted && /** @type {any} */ (problem)?.status !== 0) forgetJob(); // it is gone, not out of reach
       return false;
     }
     this.#follow(signal).catch((problem) => this.#failed(problem, signal));

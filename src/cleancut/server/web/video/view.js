@@ -116,7 +116,7 @@ function go() {
 function working() {
   return {
     stage: [h("div", { class: "stage-card working", role: "group", tLabel: "video.progress" },
-      h("p", { class: "video-doing" }), h("progress", { max: 1, tLabel: "video.progress" }), h("p", { class: "video-facts quiet" }),
+      h("p", { class: "video-name quiet" }, task.name), h("p", { class: "video-doing" }), h("progress", { max: 1, tLabel: "video.progress" }), h("p", { class: "video-facts quiet" }),
       h("button", { type: "button", class: "small", id: "video-cancel", t: "cancel", onclick: () => task.cancel() }))],
     deliver: [h("p", { class: "quiet", t: task.state === "sending" ? "video.stay" : "video.leave" })],
   };
@@ -162,7 +162,7 @@ function done({ pick }) {
   const again = task.file && h("button", { type: "button", onclick: go, t: "video.again" });
   const clear = FORMS[item.format]?.clear && item.format === "webm" && "GestureEvent" in window;
   return {
-    stage: [h("div", { class: "video-frame checker" }, player), h("div", { class: "video-below" }, remarks(item.facts ?? {}, seek),
+    stage: [h("div", { class: FORMS[item.format]?.clear ? "video-frame checker" : "video-frame" }, player), h("div", { class: "video-below" }, remarks(item.facts ?? {}, seek),
       clear && h("p", { class: "hint", t: "video.safari" }), factsOf(item))],
     deliver: [h("a", { class: "button primary large", id: "video-download", href: place, download: "" }, icon("download"), h("span", null, t("download.one", { format: t(`video.form.${item.format}`) }))),
       h("div", { class: "row fill" }, again, h("button", { type: "button", onclick: pick, t: "video.other" }))],
