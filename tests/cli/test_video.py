@@ -75,6 +75,7 @@ def test_info_tells_what_is_known_and_writes_nothing(
     assert main(["video", "talk.mp4", "--info"]) == 0
     line = capsys.readouterr().out
     assert "64x48" in line
+    assert line.startswith("talk.mp4: mov/mp4 (h264), ")
     assert "10 frames a second" in line
     assert main(["video", "talk.mp4", "--info", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["width"] == 64
@@ -99,6 +100,8 @@ def test_info_tells_what_is_known_and_writes_nothing(
         (["talk.mp4", "-o", "a.webm", "--crop"], "unknown option --crop"),
         (["talk.mp4", "-o", "a.webm", "--matte-only", "-b", "red"], "contradict"),
         (["talk.mp4", "-o", "a.webm", "--jobs", "0"], "--jobs"),
+        (["talk.mp4", "-o", "a.webm", "--rate", "24"], "--rate is for numbered pictures"),
+        (["a still.jpg"], "cleancut cut 'a still.jpg'"),
         (["talk.mp4", "talk.mp4", "-o", "a.webm"], "out/*.webm"),
     ],
 )
@@ -106,6 +109,7 @@ def test_what_cannot_be_done_is_one_line_with_the_next_step(
     source: Path, capsys: pytest.CaptureFixture[str], words: list[str], said: str
 ) -> None:
     Path("empty").mkdir()
+    Path("a still.jpg").write_bytes(b"\xff\xd8\xff\xe0" + bytes(100))
     assert main(["video", *words, *ECHO]) == 2
     told = capsys.readouterr()
     assert told.out == ""
@@ -113,7 +117,7 @@ def test_what_cannot_be_done_is_one_line_with_the_next_step(
     assert line.startswith("cleancut: error [")
     assert said in line
     assert "; " in line
-    assert names() == ["empty", "talk.mp4"]
+    assert names() == ["a still.jpg", "empty", "talk.mp4"]
 
 
 def test_targets_take_the_names_of_their_videos() -> None:

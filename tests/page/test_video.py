@@ -204,7 +204,7 @@ def test_what_is_chosen_early_is_not_replaced_by_an_earlier_video(
     film: Desk, clip: Path, finished: str
 ) -> None:
     held: list[Route] = []
-    film.page.route(f"**/v1/jobs/{finished}*", held.append)
+    film.page.route(f"**/v1/jobs/{finished}*", lambda route: held.append(route))
     remember(film, finished)
     film.open().page.get_by_role("button", name="Video", exact=True).click()
     pick(film, clip)

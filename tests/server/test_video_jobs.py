@@ -12,9 +12,10 @@ from typing import Any
 import httpx
 import pytest
 
-from cleancut.errors import Cancelled, PictureCrashed, UnreadableVideo
+from cleancut.errors import Cancelled, OutputNotWritable, PictureCrashed, UnreadableVideo
 from cleancut.options import Options
 from cleancut.server import job_videos, jobs_api, video_form
+from cleancut.server import jobs as jobs_module
 from cleancut.server.job_store import NewItem, NewJob
 from cleancut.server.job_videos import JobVideos
 from cleancut.server.jobs import Jobs
@@ -61,6 +62,10 @@ class FakeRendering:
             raise UnreadableVideo("this is no video")
         if data == b"crash":
             raise PictureCrashed("it ended")
+        if data == b"full" or (data == b"briefly full" and len(self.orders) < 3):
+            raise OutputNotWritable("no room")
+        if data == b"bug":
+            raise RuntimeError("/srv/secret")
         target.write_bytes(b"made:" + data)
         return FACTS
 
@@ -233,6 +238,37 @@ def test_a_video_that_cannot_be_done_says_why(settings: Settings, studio: Studio
     talk(settings, conversation)
     assert studio.orders
     assert not [*(settings.data / "videos").iterdir()]
+
+
+def test_a_video_that_cannot_be_written_is_not_tried_for_ever(
+    settings: Settings, studio: Studio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(jobs_module, "_PAUSE_S", 0.01)
+
+    async def conversation(client: Client) -> None:
+        job = (await client.post("/v1/jobs", files=a_video(b"briefly full"))).json()["id"]
+        assert (await finished(client, job))["status"] == "done"
+        studio.orders.clear()
+        job = (await client.post("/v1/jobs", files=a_video(b"full"))).json()["id"]
+        found = await finished(client, job)
+        assert found["items"][0]["error"]["code"] == "output-not-writable"
+        assert len(studio.orders) == 3
+
+    talk(settings, conversation)
+    assert not [*(settings.data / "videos").iterdir()], "what fills the disk is gone"
+
+
+def test_a_bug_fails_its_item_at_once_and_tells_nothing(settings: Settings, studio: Studio) -> None:
+    async def conversation(client: Client) -> None:
+        job = (await client.post("/v1/jobs", files=a_video(b"bug"))).json()["id"]
+        error = (await finished(client, job))["items"][0]["error"]
+        assert error["code"] == "cleancut-error"
+        assert "secret" not in json.dumps(error)
+        job = (await client.post("/v1/jobs", files=a_video())).json()["id"]
+        assert (await finished(client, job))["status"] == "done"
+
+    talk(settings, conversation)
+    assert len(studio.orders) == 2
 
 
 def test_a_video_by_its_address_is_fetched_once(settings: Settings, studio: Studio) -> None:

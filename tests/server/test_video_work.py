@@ -13,7 +13,7 @@ import httpx
 import numpy as np
 import pytest
 
-from cleancut.errors import Cancelled, CleancutError
+from cleancut.errors import Cancelled, CleancutError, OutputNotWritable
 from cleancut.options import Options
 from cleancut.server.settings import Settings
 from cleancut.server.video_form import VideoWish
@@ -87,6 +87,13 @@ def test_what_is_no_video_fails_with_its_reason(tmp_path: Path, data: bytes, cod
         rendered(settings_in(tmp_path), source, tmp_path / "out.mp4", wish())
     assert failed.value.code == code
     assert "root:" not in str(failed.value)
+
+
+def test_what_no_container_takes_fails_with_words_for_a_video(tmp_path: Path) -> None:
+    source = make_clip(tmp_path / "in.mp4")
+    (target := tmp_path / "out.mp4").mkdir()
+    with pytest.raises(OutputNotWritable, match=r"^what becomes of this video cannot be written"):
+        rendered(settings_in(tmp_path), source, target, wish())
 
 
 def test_a_longer_video_than_is_taken_is_refused_and_a_part_of_it_done(tmp_path: Path) -> None:

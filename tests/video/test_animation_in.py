@@ -120,7 +120,7 @@ def test_a_still_picture_is_sent_to_cut(name: str, tmp_path: Path) -> None:
     Image.fromarray(picture(0)).convert("RGB").save(tmp_path / name)
     with pytest.raises(UnreadableVideo, match="is a picture") as caught:
         open_video(tmp_path / name)
-    assert caught.value.hint == f"run: cleancut cut {name}"
+    assert caught.value.hint == f"run: cleancut cut {tmp_path / name}"
 
 
 def test_one_frame_that_is_meant_to_move_is_a_video(tmp_path: Path) -> None:

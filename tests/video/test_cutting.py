@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import cv2
@@ -15,6 +16,7 @@ from cleancut.options import Options
 from cleancut.video.cutting import cut
 from cleancut.video.frame import Frame
 from cleancut.video.mattes import Matted
+from cleancut.video.reading import open_video
 
 from . import moving
 
@@ -187,6 +189,33 @@ def test_a_state_keeps_its_options(waiting: Any) -> None:
     next(cut(pictures(1), state=frame.state, feather="2"))
     with pytest.raises(BadOption, match="other options"):
         cut(pictures(1), state=frame.state, feather="3")
+
+
+@pytest.mark.parametrize(
+    ("frames", "said", "hint"),
+    [
+        ("talk.mp4", "name of a file", "open_video"),
+        (Path("talk.mp4"), "name of a file", "open_video"),
+        (np.zeros((48, 64, 3), np.uint8), "one picture", "a list of pictures"),
+        (Image.new("RGB", (64, 48)), "a Image", "a list of pictures"),
+        (cv2.VideoCapture(), "a VideoCapture", "docstring"),
+        (None, "a NoneType", "a list of pictures"),
+    ],
+)
+def test_what_holds_no_frames_is_told_from_frames(frames: Any, said: str, hint: str) -> None:
+    with pytest.raises(BadOption, match=said) as caught:
+        cut(frames)
+    assert hint in caught.value.hint
+
+
+def test_the_frames_of_a_video_and_a_stack_of_arrays_are_taken(tmp_path: Path) -> None:
+    moving.clip(tmp_path / "a.mp4", 4)
+    with open_video(tmp_path / "a.mp4") as video:
+        made = list(cut(video.frames(), model="echo"))
+    assert [frame.number for frame in made] == [0, 1, 2, 3]
+    same = cut(np.stack([frame.rgb for frame in made]), model="echo")
+    for one, other in zip(made, same, strict=True):
+        np.testing.assert_array_equal(one.rgba, other.rgba)
 
 
 def test_no_frames_are_no_answers_and_wrong_ones_are_typed_errors() -> None:

@@ -32,6 +32,17 @@ def test_pictures_of_all_parts_are_numbered_on(
     assert found[:2] == names
 
 
+def test_older_pictures_behind_the_last_one_are_told(tmp_path: Path) -> None:
+    written(f"{tmp_path}/out/")
+    (tmp_path / "out" / "00013.png").touch()
+
+    notes = written(f"{tmp_path}/out/", frames(8))
+
+    assert [note for note in notes if note.startswith("older_pictures: the 2 behind 00008.png")]
+    assert (tmp_path / "out" / "00010.png").exists()
+    assert not any("older" in note for note in written(f"{tmp_path}/out/"))
+
+
 def test_png_pictures_are_exact(tmp_path: Path) -> None:
     shown = frames()
     written(f"{tmp_path}/out/%02d.png", shown, cuts=(4,))

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from cleancut.arrays import Alpha
     from cleancut.bench.video_truth import TrueClip
     from cleancut.options import Options
-    from cleancut.video.mattes import Matter
+    from cleancut.video.mattes import Matted, Matter, Memory
 
 MARKERS = ("<!-- bench steady: begin -->", "<!-- bench steady: end -->")
 ALONE, STEADY, RECURRENT = "frame by frame", "steadied", "recurrent"
@@ -99,7 +99,9 @@ def measure(
 
 def matted(matter: Matter, frames: Sequence[Frame]) -> tuple[list[Alpha], float]:
     """The mattes of ``frames``, and the median seconds of a step."""
-    memory, answers, seconds = None, [], []
+    memory: Memory = None
+    answers: list[Matted] = []
+    seconds: list[float] = []
     for frame in frames:
         began = time.perf_counter()
         found, memory = matter.step(frame, memory)

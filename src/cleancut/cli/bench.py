@@ -220,13 +220,17 @@ def run(args: argparse.Namespace) -> int:
         "matting": _matting,
         "retouch": _retouch,
         "video": _video,
-        "steady": lambda chosen: bench_steady.run(chosen, _tell),
+        "steady": _steady,
     }
     return actions[args.action](args)
 
 
 def _tell(line: str) -> None:
     print(f"bench: {line}", file=sys.stderr, flush=True)
+
+
+def _steady(args: argparse.Namespace) -> int:
+    return bench_steady.run(args, _tell)
 
 
 def _start(args: argparse.Namespace) -> int:

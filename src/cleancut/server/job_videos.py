@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cleancut.errors import FetchFailed, InputNotFound, StorageFailed
+from cleancut.errors import (
+    CleancutError,
+    FetchFailed,
+    InputNotFound,
+    OutputNotWritable,
+    StorageFailed,
+)
 from cleancut.server.job_store import Claim, Done, JobStore
 from cleancut.server.video_form import VideoWish, taken
 from cleancut.server.video_work import Rendering, VideoChild, VideoFolders
@@ -21,6 +28,9 @@ if TYPE_CHECKING:
 _TELL_S = 1.0
 #: A video may take as long to be fetched as one may take to be sent, and at least this, seconds.
 _FETCH_S = 600.0
+#: A video that cannot be written so often is given up: a full disk may be of its own making, and
+#: what no container takes is taken by none the next time.
+_MOST_REFUSALS = 3
 
 #: Told whom to stop when the item is taken from us, and None once there is nobody.
 Stopped = Callable[[Callable[[], None] | None], None]
@@ -45,10 +55,11 @@ class JobVideos:
         #: Frames and seconds of video that were done, and videos in work; for metrics.
         self.frames = self.seconds = 0.0
         self.working = 0
+        self._refusals: dict[tuple[str, int], int] = {}
 
     def target(self, claim: Claim) -> Path:
         """Where the result of ``claim`` is made."""
-        return self.folders.path(*claim.key) / f"out.{VideoWish.from_json(claim.options).output}"
+        return self.folders.path(*claim.key) / f"out.{json.loads(claim.options)['output']}"
 
     def done(self, store: JobStore, claim: Claim, target: Path, stopped: Stopped) -> Done:
         """Make ``target``. Raises what went wrong, ``Cancelled`` if it was stopped."""
@@ -70,9 +81,16 @@ class JobVideos:
         began = {"start_s": wish.video.start_s or 0.0}
         return Done(facts={**facts, **began}, format=wish.output)
 
+    def given_up(self, claim: Claim, error: CleancutError) -> bool:
+        """Whether a video that met ``error`` is not tried again."""
+        if isinstance(error, OutputNotWritable):
+            self._refusals[claim.key] = 1 + self._refusals.get(claim.key, 0)
+        return self._refusals.get(claim.key, 0) >= _MOST_REFUSALS
+
     def leave(self, claim: Claim, *, keep: bool) -> None:
         """The item is out of our hands; ``keep`` what is half done for whoever takes it next."""
         if not keep:
+            self._refusals.pop(claim.key, None)
             self.folders.remove(*claim.key)
 
     def sweep(self, store: JobStore, held: list[tuple[str, int]]) -> None:

@@ -27,7 +27,7 @@ from cleancut.errors import (
 )
 from cleancut.options import Options
 from cleancut.server import video_form
-from cleancut.server.faults import told
+from cleancut.server.faults import told, unexpected
 from cleancut.server.job_hold import Hold, Lane
 from cleancut.server.job_store import Claim, Done, JobRecord, JobStore, NewJob, opened
 from cleancut.server.job_videos import JobVideos
@@ -245,13 +245,19 @@ class Jobs:
         except (Cancelled, CancelledError):
             return None
         except (Busy, StorageFailed, OutputNotWritable) as error:
+            if claim.kind == "video" and self.videos.given_up(claim, error):
+                return _failed(error)
             # Nothing is wrong with the picture: the disk is full, or the server about to end.
             _log.warning("a job has to wait: %s", error.code)
             self._stopping.wait(_PAUSE_S)
             return None
         except CleancutError as error:
-            message, hint = told(error)
-            return Done(error={"code": error.code, "message": message, "hint": hint})
+            return _failed(error)
+        except Exception as error:
+            if self._stopping.is_set():  # what it needs is being closed
+                return None
+            _log.exception("work on a job failed")
+            return _failed(unexpected(error))
 
     def _cut(self, hold: Hold, target: Path) -> Done | None:
         claim, spool = hold.claim, self._settings.spool.absolute()
@@ -381,3 +387,9 @@ class Jobs:
         if trouble is not None and self._trouble is None:
             _log.error("jobs wait: %s", trouble.message)
         self._trouble = trouble
+
+
+def _failed(error: CleancutError) -> Done:
+    """What is kept of an item that cannot be done."""
+    message, hint = told(error)
+    return Done(error={"code": error.code, "message": message, "hint": hint})

@@ -23,6 +23,7 @@ from cleancut.errors import (
     Cancelled,
     CleancutError,
     ImageTooLarge,
+    OutputNotWritable,
     PictureCrashed,
     StorageFailed,
     TimedOut,
@@ -184,8 +185,18 @@ def _told(facts: Mapping[str, str]) -> CleancutError:
         return TimedOut(
             f"the video did not get on for {STALL_S:g} s", hint="convert it with another program"
         )
-    if error.kind == "bug":
+    if error.kind == "bug" or isinstance(error, OutputNotWritable):
         _log.error("a video failed: %s", placeless(error.message))
+    if isinstance(error, OutputNotWritable):
+        if facts.get("scope") == "run":
+            return OutputNotWritable(
+                "the server has no room for what becomes of this video",
+                hint="send a shorter part of it, or try again later",
+            )
+        return OutputNotWritable(
+            "what becomes of this video cannot be written",
+            hint="choose another output, or convert the video first",
+        )
     return error
 
 

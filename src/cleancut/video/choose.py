@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from cleancut.catalog import ModelSpec
     from cleancut.engine import Engine
+    from cleancut.models.base import Model
     from cleancut.options import Options
     from cleancut.panel import Panel
     from cleancut.video.frame import Frame, VideoInfo
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 RECURRENT = "rvm"
 #: The shorter side below which a sample says nothing about who is in it, in pixels.
 _TINY_PX = 32
+#: How far (soft IoU) rvm must agree with the image models, where there is a face and where not.
+_ALIKE_WITH_FACE, _ALIKE = 0.5, 0.8
 
 
 def choose_matter(
@@ -78,9 +81,9 @@ def _by_content(
         why = f"image, since --commercial-only refuses rvm ({spec.weight_licence} weights)"
     else:
         panel, notes = _panel_or_none(engine, options)
-        people, reason = shows_people(panel, samples)
+        chosen = options.with_(model=RECURRENT)
+        people, reason = shows_people(panel, engine.model_for(chosen)[0], samples)
         if people or panel is None:
-            chosen = options.with_(model=RECURRENT)
             return _recurrent(engine, chosen, video, f"rvm, {reason}")
         return _image(panel, options, video, notes, f"image, {reason}")
     panel, notes = engine.panel_for(options)
@@ -97,28 +100,32 @@ def _panel_or_none(engine: Engine, options: Options) -> tuple[Panel | None, tupl
         return None, ()
 
 
-def shows_people(panel: Panel | None, samples: Sequence[Frame]) -> tuple[bool, str]:
+def shows_people(panel: Panel | None, rvm: Model, samples: Sequence[Frame]) -> tuple[bool, str]:
     """Whether most of ``samples`` show people in front, and how that was found out.
 
-    Faces say so, and the portrait network where it is trusted beside the others (``panel.judge``).
+    Of cats and cars ``rvm`` knows nothing: what it finds must be what the image models find, fairly
+    where there is a face, exactly where there is none.
     """
     if panel is None:
         return True, "the only network that is pulled"
-    told = [_person(panel, frame) for frame in samples if min(frame.view.shape[:2]) >= _TINY_PX]
+    told = [
+        _person(panel, rvm, frame) for frame in samples if min(frame.view.shape[:2]) >= _TINY_PX
+    ]
     count = sum(told)
     reason = f"since {count} of {len(told)} sampled frames show people"
     return bool(told) and 2 * count > len(told), reason
 
 
-def _person(panel: Panel, frame: Frame) -> bool:
+def _person(panel: Panel, rvm: Model, frame: Frame) -> bool:
+    from cleancut.matting.fusion import UNSURE, agreement, softness
     from cleancut.models.faces import load_faces
     from cleancut.panel import judge
 
-    if load_faces().find(frame.view):
-        return True
-    if panel.portrait is None:
-        return False
-    return judge(frame.view, panel).matting
+    face = bool(load_faces().find(frame.view))
+    first = rvm.predict(frame.view)
+    again = rvm.predict(frame.view, first.state)  # its first answer is its worst
+    alike = agreement(judge(frame.view, panel).alpha, again.alpha)
+    return alike >= (_ALIKE_WITH_FACE if face else _ALIKE) and softness(again.alpha) < UNSURE
 
 
 def _family(name: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
+from os import PathLike
 from typing import TYPE_CHECKING, Any
 
 import cv2
@@ -34,8 +35,8 @@ if TYPE_CHECKING:
     from cleancut.engine import Engine
     from cleancut.video.mattes import Matter, Memory
 
-    #: (H, W, 3) or (H, W, 4), uint8, uint16 or float in 0..1, straight; or a PIL image
-    Source: TypeAlias = NDArray[Any] | Image
+    #: (H, W, 3) or (H, W, 4), uint8, uint16 or float in 0..1, straight; a PIL image; a video's
+    Source: TypeAlias = NDArray[Any] | Image | Frame
     #: A colour by name, or as (R, G, B) in 0..255; "blur"; an image file; a picture
     Backdrop: TypeAlias = str | tuple[int, int, int] | NDArray[Any] | Image
 
@@ -171,10 +172,10 @@ def cut(
     """Cut out frame after frame of anything that can be iterated over; one out for one in.
 
     ``frames`` are arrays (H, W, 3) or (H, W, 4), uint8, uint16 or float in 0..1, RGB unless ``bgr``
-    says otherwise, or PIL images. Where their size changes a new shot begins. With ``look_ahead``
-    each answer comes so many frames later, and is steadier for it. ``engine``, ``steady`` and
-    ``ratio`` are those of ``VideoOptions``; ``changes`` are fields of ``Options``, like
-    ``model="modnet"``; ``using`` is a warm ``Engine``, the shared one by default.
+    says otherwise, PIL images, or the frames of ``open_video``. Where their size changes a new shot
+    begins. With ``look_ahead`` each answer comes so many frames later, and is steadier for it.
+    ``engine``, ``steady`` and ``ratio`` are those of ``VideoOptions``; ``changes`` are fields of
+    ``Options``, like ``model="modnet"``; ``using`` is a warm ``Engine``, the shared one by default.
 
     Every frame has a ``state``: ``cut(more, state=frame.state)`` goes on behind it and gives the
     same pixels as one run would have, but for the last ``look_ahead`` frames of an iterable that
@@ -207,7 +208,25 @@ def cut(
             raise BadOption(
                 "state was made with other options", hint="leave them out: the state has them"
             )
-    return _cut(iter(frames), state, chosen, video, bgr, using)
+    return _cut(_each_of(frames), state, chosen, video, bgr, using)
+
+
+def _each_of(frames: Iterable[Source]) -> Iterator[Source]:
+    """The frames one by one. Raises ``BadOption`` for what only looks as if it held frames."""
+    if isinstance(frames, str | bytes | PathLike):
+        raise BadOption(
+            "frames is the name of a file, not frames",
+            hint="use cleancut.video.open_video(name).frames()",
+        )
+    one = isinstance(frames, np.ndarray) and (
+        frames.ndim < 3 or (frames.ndim == 3 and frames.shape[2] in (3, 4))
+    )
+    if one or not isinstance(frames, Iterable):
+        raise BadOption(
+            f"frames: {'one picture' if one else f'a {type(frames).__name__}'} is not many frames",
+            hint="hand in a list of pictures or a generator; cut's docstring shows one",
+        )
+    return iter(frames)
 
 
 def _cut(
@@ -247,6 +266,8 @@ def _cut(
 
 def frame_of(source: Source, number: int, *, bgr: bool, max_megapixels: float) -> Frame:
     """A caller's picture as frame ``number``. Raises what ``sources.read`` raises."""
+    if isinstance(source, Frame):
+        return replace(source, pts=number, duration=None)
     picture = sources.read(source, bgr=bgr, max_megapixels=max_megapixels)
     view: Any = picture.rgb
     if picture.icc is not None or view.dtype != np.uint8:

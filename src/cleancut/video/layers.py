@@ -69,10 +69,10 @@ def _borne_out(offset: Floats, one: Look, other: Look) -> Floats:
     """How alike both ends of ``offset`` look, (h, w) in 0..1; 0 where it leads out of sight."""
     x, y = places(offset)
     seen = cv2.remap(other.smooth, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    slope = cv2.magnitude(
-        cv2.Sobel(one.smooth, cv2.CV_32F, 1, 0, scale=1 / 8),
-        cv2.Sobel(one.smooth, cv2.CV_32F, 0, 1, scale=1 / 8),
-    )
+    across = cv2.Sobel(one.smooth, cv2.CV_32F, 1, 0, scale=1 / 8)
+    down = cv2.Sobel(one.smooth, cv2.CV_32F, 0, 1, scale=1 / 8)
+    # Not OpenCV's magnitude: its last digit differs from call to call.
+    slope = np.sqrt(np.square(across) + np.square(down))
     apart = (seen - one.smooth) / (_LEVELS + _PER_SLOPE * slope)
     trust: Floats = (1 / np.square(1 + np.square(apart))).astype(np.float32)
     trust[~in_places(x, y)] = 0

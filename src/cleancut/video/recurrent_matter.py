@@ -66,7 +66,7 @@ class RecurrentMatter:
         )
         return (matted,), _Past(glance, prediction.state)
 
-    def finish(self, memory: Memory) -> tuple[Matted, ...]:
+    def finish(self, memory: Memory) -> tuple[Matted, ...]:  # noqa: ARG002
         """Nothing ever waits."""
         return ()
 

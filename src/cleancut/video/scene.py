@@ -84,6 +84,10 @@ def open_scene(order: VideoOrder, engine: Engine | None) -> tuple[Scene, tuple[s
     rate = order.frame_rate()
     with open_video(order.source, max_megapixels=order.options.max_megapixels, rate=rate) as reader:
         info = reader.info
+        if rate is not None and info.kind != "sequence":
+            raise BadOption(
+                "--rate is for numbered pictures; a video keeps its own", hint="leave --rate out"
+            )
         form = output_form(order.target, order.video, order.options, info)
         start, stop = _span(order.video, info)
         asked = order.options.model != "auto" or order.video.engine != "auto"

@@ -113,7 +113,7 @@ class StreamWriter:
             rgb = _padded(rgb, self._pad)
         picture = self._av.VideoFrame(rgb.shape[1], rgb.shape[0], self._layout.name)
         fill_planes(picture, rgb, alpha, self._layout, self._code)
-        _tag_frame(picture, self._code)
+        _tag(picture, self._code)
         if not self._durations:
             self._facts.start = frame.pts
         tick = frame.pts - self._facts.start
@@ -215,13 +215,8 @@ def _padded(pixels: Any, pad: tuple[int, int]) -> Any:
     return cv2.copyMakeBorder(pixels, 0, pad[1], 0, pad[0], cv2.BORDER_REPLICATE)
 
 
-def _tag(context: Any, code: Coding) -> None:
-    context.color_primaries, context.color_trc = code.primaries, code.transfer
-    context.colorspace = code.matrix
-    context.color_range = 2 if code.full_range else 1
-
-
-def _tag_frame(picture: Any, code: Coding) -> None:
-    picture.color_primaries, picture.color_trc = code.primaries, code.transfer
-    picture.colorspace = code.matrix
-    picture.color_range = 2 if code.full_range else 1
+def _tag(tagged: Any, code: Coding) -> None:
+    """Say on a codec's context or on a frame what its colours are."""
+    tagged.color_primaries, tagged.color_trc = code.primaries, code.transfer
+    tagged.colorspace = code.matrix
+    tagged.color_range = 2 if code.full_range else 1

@@ -55,7 +55,7 @@ export function mountVideo(place, told) {
 function draw(scene) {
   const { place, stage, panel, deliver } = scene;
   place.dataset.state = task.state;
-  panel.inert = task.busy || (task.state === "done" && !task.file);
+  panel.inert = task.busy;
   const parts = { empty, chosen, sending: working, waiting: working, working, done, failed }[task.state](scene);
   for (const video of stage.querySelectorAll("[src^='blob:']")) URL.revokeObjectURL(video.src);
   stage.replaceChildren(...parts.stage);
