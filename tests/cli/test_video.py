@@ -129,6 +129,7 @@ def test_targets_take_the_names_of_their_videos() -> None:
         ("x/a.mp4", "out/a.mov"),
         ("y/a.mov", "out/a-2.mov"),
     ]
+    assert plan(["x/a.mp4"], "out/", options, video) == [("x/a.mp4", "out/a.cutout.webm")]
     assert plan(["a.mp4", "b.mp4"], "out/", options, video)[1] == ("b.mp4", "out/b.cutout.webm")
     assert plan(["shot/%05d.png"], None, options, video)[0][1] == "shot/shot.cutout.webm"
     with pytest.raises(BadOption):

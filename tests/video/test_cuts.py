@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import numpy as np
@@ -43,14 +44,14 @@ def test_a_fast_pan_is_no_cut() -> None:
 def test_no_step_of_a_fade_is_a_cut() -> None:
     levels = [room(5) * share for share in np.linspace(1, 0, 12)]
     steps = [glance_at(level.astype(np.uint8)) for level in levels]
-    assert not any(is_cut(one, other) for one, other in zip(steps, steps[1:], strict=False))
+    assert not any(is_cut(one, other) for one, other in itertools.pairwise(steps))
 
 
 def test_no_step_of_a_dissolve_is_a_cut() -> None:
     one, other = room(6, (1, 0.6, 0.4)), room(7, (0.4, 0.6, 1))
     mixed = [((1 - s) * one + s * other).astype(np.uint8) for s in np.linspace(0, 1, 13)]
     steps = [glance_at(frame) for frame in mixed]
-    assert not any(is_cut(a, b) for a, b in zip(steps, steps[1:], strict=False))
+    assert not any(is_cut(a, b) for a, b in itertools.pairwise(steps))
 
 
 def test_noise_on_a_flat_frame_is_no_cut() -> None:
@@ -61,7 +62,7 @@ def test_noise_on_a_flat_frame_is_no_cut() -> None:
 
 def test_a_subject_that_moves_is_no_cut() -> None:
     frames = moving_disc(4, speed=9).frames
-    assert not any(cut(a.view, b.view) for a, b in zip(frames, frames[1:], strict=False))
+    assert not any(cut(a.view, b.view) for a, b in itertools.pairwise(frames))
 
 
 def test_frames_of_a_few_pixels_can_be_looked_at() -> None:

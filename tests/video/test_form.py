@@ -37,7 +37,6 @@ def form(
         ("a.webp", "webp", "animation"),
         ("a/%05d.png", "png", "sequence"),
         ("a/f%d.webp", "webp", "sequence"),
-        ("frames/", "png", "sequence"),
     ],
 )
 def test_the_suffix_chooses_a_transparent_form(target: str, codec: str, kind: str) -> None:
@@ -99,6 +98,12 @@ def test_an_unknown_suffix_says_what_is_known(target: str, hint: str) -> None:
     assert hint in caught.value.hint
 
 
+def test_a_folder_is_no_form_and_the_pattern_is_named() -> None:
+    with pytest.raises(BadOption) as error:
+        form("frames/")
+    assert "frames/%05d.png" in error.value.hint
+
+
 def test_jpg_pictures_need_a_background() -> None:
     with pytest.raises(BadOption):
         form("a/%d.jpg")
@@ -145,7 +150,7 @@ def test_gif_says_that_its_edges_are_hard() -> None:
 
 @pytest.mark.parametrize(
     ("target", "name"),
-    [("a/%03d.png", "a/007.png"), ("a/%d.png", "a/7.png"), ("a", "a/00007.png")],
+    [("a/%03d.png", "a/007.png"), ("a/%d.png", "a/7.png")],
 )
 def test_pictures_are_numbered_as_the_pattern_says(target: str, name: str) -> None:
     assert numbered(target, 7).replace("\\", "/") == name

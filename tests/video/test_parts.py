@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from cleancut.errors import OutputNotWritable
+from cleancut.errors import OutputNotWritable, WeightsMissing
 from cleancut.video.frame import VideoInfo
 from cleancut.video.order import Part
 from cleancut.video.parts import PartsFolder, fingerprint, plan_parts, source_facts, usual_length_s
@@ -74,6 +74,42 @@ def test_another_process_at_the_same_target_is_kept_out(tmp_path: Path) -> None:
         other.held(),
     ):
         pass
+
+
+def test_who_is_kept_out_removes_nothing_of_what_is_in_work(tmp_path: Path) -> None:
+    first, second = (PartsFolder(tmp_path / "out.webm", "abc", ".mkv") for _ in range(2))
+    with first.held():
+        first.prepare()
+        first.path(Part(0)).write_bytes(b"half")
+        with pytest.raises(OutputNotWritable, match="another process"), second.held():
+            pass
+        second.leave()
+        assert first.path(Part(0)).read_bytes() == b"half"
+        with pytest.raises(OutputNotWritable, match="another process"), second.held():
+            pass
+    first.leave()
+    assert not [*tmp_path.iterdir()], "a part that is half done is of no use to anybody"
+
+
+def test_an_error_of_weights_in_the_middle_stays_what_it_is(tmp_path: Path) -> None:
+    folder = PartsFolder(tmp_path / "out.webm", "abc", ".mkv")
+    with pytest.raises(WeightsMissing, match="gone"), folder.held():
+        raise WeightsMissing("gone")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links need a privilege there")
+@pytest.mark.parametrize("planted", [".out.webm.parts", ".out.webm.parts/abc"])
+def test_parts_are_not_written_or_removed_through_a_link(tmp_path: Path, planted: str) -> None:
+    (others := tmp_path / "others" / ".folder").mkdir(parents=True)
+    target = tmp_path / "mine" / "out.webm"
+    (link := target.parent / planted).parent.mkdir(parents=True)
+    link.symlink_to(others.parent)
+    folder = PartsFolder(target, "abc", ".mkv")
+    with pytest.raises(OutputNotWritable, match="is a link"), folder.held():
+        folder.clear(everybody=True)
+    folder.leave()
+    assert others.is_dir()
+    assert [path.name for path in others.parent.iterdir()] == [".folder"]
 
 
 def test_parts_of_other_commands_are_counted_and_kept(tmp_path: Path) -> None:

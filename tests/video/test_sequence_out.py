@@ -17,7 +17,7 @@ from tests.video.written import GREEN, INFO, back, frames, tagged, written
 @pytest.mark.parametrize(
     ("target", "names"),
     [
-        ("out/", ["00001.png", "00002.png"]),
+        ("out/%05d.png", ["00001.png", "00002.png"]),
         ("out/f%03d.png", ["f001.png", "f002.png"]),
         ("out/%d.webp", ["1.webp", "10.webp"]),
     ],
@@ -33,14 +33,14 @@ def test_pictures_of_all_parts_are_numbered_on(
 
 
 def test_older_pictures_behind_the_last_one_are_told(tmp_path: Path) -> None:
-    written(f"{tmp_path}/out/")
+    written(f"{tmp_path}/out/%05d.png")
     (tmp_path / "out" / "00013.png").touch()
 
-    notes = written(f"{tmp_path}/out/", frames(8))
+    notes = written(f"{tmp_path}/out/%05d.png", frames(8))
 
     assert [note for note in notes if note.startswith("older_pictures: the 2 behind 00008.png")]
     assert (tmp_path / "out" / "00010.png").exists()
-    assert not any("older" in note for note in written(f"{tmp_path}/out/"))
+    assert not any("older" in note for note in written(f"{tmp_path}/out/%05d.png"))
 
 
 def test_png_pictures_are_exact(tmp_path: Path) -> None:
@@ -83,7 +83,7 @@ def test_jpg_pictures_are_opaque(tmp_path: Path) -> None:
 
 
 def test_an_aborted_part_leaves_nothing(tmp_path: Path) -> None:
-    form = output_form("a/", VideoOptions(), Options(), INFO)
+    form = output_form("a/%d.png", VideoOptions(), Options(), INFO)
     writer = open_writer(tmp_path / "part", form, INFO, Options(), size=(64, 48))
     writer.write(frames(1)[0])
     writer.abort()

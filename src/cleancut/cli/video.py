@@ -47,9 +47,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "-o",
         "--output",
         metavar="PATH",
-        help="file, by whose suffix it is written: webm, mov, mkv, mp4, gif, apng, webp, frames "
-        "(frames/%%05d.png, or a folder/); * stands for the name of each of several videos. "
-        "Without it VIDEO.cutout.webm, or .mp4 if nothing is transparent",
+        help="file, by whose suffix it is written: webm, mov, mkv, mp4, gif, apng, webp, numbered "
+        "pictures (frames/%%05d.png); * stands for the name of each of several videos, a folder "
+        "takes VIDEO.cutout.webm. Without it that lies beside the video; .mp4 if nothing is "
+        "transparent",
     )
     add("--info", action="store_true", help="print what is known about the videos, write nothing")
     add("--pull", action="store_true", help="download a missing model first")

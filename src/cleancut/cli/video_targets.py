@@ -19,7 +19,8 @@ def plan(
 ) -> list[tuple[str, str]]:
     """Sources with their targets, without touching a file; no two get the same name.
 
-    A star in ``output`` stands for the source's name. Raises ``BadOption``.
+    A star in ``output`` stands for the source's name; a folder takes NAME.cutout.webm (.mp4 where
+    nothing is transparent). Raises ``BadOption``.
     """
     from cleancut.video.form import is_transparent
 
@@ -29,9 +30,10 @@ def plan(
         raise BadOption("a video cannot go to stdout", hint="name a file, like -o out.webm")
     suffix = ".webm" if is_transparent(video, options) else ".mp4"
     if output is not None and "*" not in output:
-        if len(inputs) == 1:
+        folder = output.endswith(("/", "\\")) or Path(output).is_dir()
+        if len(inputs) == 1 and not folder:
             return [(inputs[0], output)]
-        if not (output.endswith(("/", "\\")) or Path(output).is_dir()):
+        if not folder:
             raise BadOption(
                 f"{len(inputs)} videos cannot go into one file, {output}",
                 hint=f"give a pattern: -o 'out/*{Path(output).suffix or suffix}'",

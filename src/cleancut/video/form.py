@@ -85,7 +85,7 @@ def is_transparent(video: VideoOptions, options: Options) -> bool:
 
 
 def output_form(target: str, video: VideoOptions, options: Options, info: VideoInfo) -> Form:
-    """The form of ``target``: a file by its suffix, a folder (ends in /) or a pattern (%05d).
+    """The form of ``target``: a file by its suffix, or a pattern of numbered pictures (%05d).
 
     Raises ``BadOption``: an unknown suffix, a codec that the container does not hold, transparency
     that it does not hold.
@@ -94,7 +94,9 @@ def output_form(target: str, video: VideoOptions, options: Options, info: VideoI
     path = PurePath(target)
     suffix = path.suffix.lower()
     if target.endswith(("/", "\\")):
-        return _sequence("png", ".png", video, options, info, alpha)
+        raise BadOption(
+            f"{target} is a folder", hint=f"for numbered pictures name them: {target}%05d.png"
+        )
     if _PATTERN.search(path.name):
         if suffix not in _PICTURES:
             raise BadOption(
@@ -110,10 +112,8 @@ def output_form(target: str, video: VideoOptions, options: Options, info: VideoI
 
 
 def numbered(target: str, number: int) -> str:
-    """The name of one picture of a sequence; ``target`` is a folder or a pattern like %05d.png."""
+    """The name of one picture of a sequence; ``target`` is a pattern like %05d.png."""
     path = PurePath(target)
-    if not _PATTERN.search(path.name):
-        return str(path / f"{number:05d}.png")
     name = _PATTERN.sub(lambda found: f"{number:0{found[1] or 1}d}", path.name, count=1)
     return str(path.with_name(name))
 

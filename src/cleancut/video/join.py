@@ -211,7 +211,9 @@ def _packets(
                     continue
                 packet.stream = stream
                 packet.pts += fact.start - begin
-                packet.dts = next(dts)
-                packet.duration = lasting[packet.pts]
+                at, lasts = next(dts, None), lasting.get(packet.pts)
+                if at is None or lasts is None:
+                    raise ValueError("a finished part is damaged; run again with --fresh")
+                packet.dts, packet.duration = at, lasts
                 packet.time_base = times.base
                 yield packet

@@ -12,7 +12,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -108,14 +108,19 @@ class PartsFolder:
 
     def __init__(self, target: Path, name: str, suffix: str) -> None:
         #: All commands' parts for this target.
-        self.root = root_of(target)
+        # Absolute: FFmpeg takes a relative name with a colon in it for an address.
+        self.root = root_of(target.absolute())
         self._folder = self.root / name
         self._suffix = suffix
         self._target = target
+        self._gained = False
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """Make the folder and keep other processes out; ``OutputNotWritable`` if one is in."""
+        """Make the folder and keep other processes out; ``OutputNotWritable`` if one is in.
+
+        In the end it goes, where no finished part is lost with it.
+        """
         from cleancut.errors import WeightsError
         from cleancut.weights import lock
 
@@ -125,13 +130,24 @@ class PartsFolder:
                 hint="wait for it, or choose another name with -o",
             )
 
+        for path in (self.root, self._folder):
+            if path.is_symlink():  # what is begun or removed there would be somebody else's
+                raise OutputNotWritable(
+                    f"{path} is a link, which parts are not written through",
+                    hint="remove it, or choose another name with -o",
+                )
         with _disk(self._target):
             self.root.mkdir(parents=True, exist_ok=True)
-        try:
-            with lock.held(self.root / "lock", waiting=refuse):
+        with ExitStack() as stack:
+            with suppress(WeightsError):  # no locks there: nobody can be kept out
+                stack.enter_context(lock.held(self.root / "lock", waiting=refuse))
+            self._gained = True
+            try:
                 yield
-        except WeightsError:  # no locks there: nobody can be kept out
-            yield
+            finally:
+                with suppress(OSError):
+                    if not any(self._folder.glob("*.json")):
+                        remove(self._folder)
 
     def path(self, part: Part) -> Path:
         """Where the part goes."""
@@ -189,16 +205,14 @@ class PartsFolder:
         remove(self._folder)
 
     def leave(self) -> None:
-        """Remove the folder where no finished part is lost with it: this command's, then the root.
+        """Remove the root, once it was ``held`` and where nothing but its lock is in it.
 
         Never raises. Not to be called while ``held``.
         """
         with suppress(OSError):
-            if not any(self._folder.glob("*.json")):
-                remove(self._folder)
-        with suppress(OSError):
-            if not self.others() and not self._folder.exists():
-                remove(self.root)
+            if self._gained and os.listdir(self.root) == ["lock"]:  # noqa: PTH208
+                (self.root / "lock").unlink()
+                self.root.rmdir()
 
     def _report(self, part: Part) -> Path:
         return self._folder / f"{part.number:05}.json"

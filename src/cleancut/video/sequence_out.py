@@ -100,7 +100,7 @@ def picture_bytes(frame: Frame, form: Form) -> bytes:
 
 
 def settle_sequence(parts: Sequence[Path], target: Path, *, form: Form) -> tuple[str, ...]:
-    """Move the pictures of all parts to ``target``, a folder or a pattern, numbered from 1.
+    """Move the pictures of all parts to ``target``, a pattern, numbered from 1.
 
     Older pictures that go on where they end stay, with a note. Raises ``OutputNotWritable``.
     """
