@@ -14,6 +14,7 @@ from cleancut.models.recurrent import (
     MEMORY,
     RecurrentModel,
     check_state,
+    downsample_ratio,
     first_memory,
     small_size,
 )
@@ -105,6 +106,21 @@ def test_a_learned_filter_is_only_applied_here() -> None:
 
 
 @pytest.mark.parametrize(
+    ("frame", "ratio"),
+    [
+        ((720, 1280), 0.375),
+        ((1920, 1080), 0.25),
+        ((2160, 3840), 0.125),
+        ((720, 1080), 0.40825),
+        ((512, 512), 1.0),
+        ((1, 4000), 0.128),
+    ],
+)
+def test_the_usual_ratio_is_the_published_one(frame: tuple[int, int], ratio: float) -> None:
+    assert downsample_ratio(*frame) == pytest.approx(ratio, abs=1e-5)
+
+
+@pytest.mark.parametrize(
     ("frame", "ratio", "small"),
     [
         ((720, 1280), 0.375, (272, 480)),
@@ -131,7 +147,7 @@ def test_the_ratio_is_that_of_the_copy_only() -> None:
     frame = picture(480, 640)
     for one in (model, model.at_ratio(0.25), model, model.at_ratio(0.25).at_ratio(None)):
         one.predict(frame)
-    default, quarter = (1, 3, 384, 512), (1, 3, 128, 160)
+    default, quarter = (1, 3, 304, 416), (1, 3, 128, 160)
     assert seen == [default, quarter, default, default]
 
 
@@ -169,12 +185,12 @@ def test_each_size_gets_one_session_of_its_own() -> None:
         opened.append(shapes["src"])
         return session(size=shapes["src"][2:])  # type: ignore[arg-type]
 
-    model = RecurrentModel(ROW, session(size=(288, 512)), reopen)
+    model = RecurrentModel(ROW, session(size=(272, 480)), reopen)
     wide, square = picture(720, 1280), picture(640, 640)
     for frame in (wide, square, wide, square):
         assert model.predict(frame).alpha.shape == frame.shape[:2]
     model.at_ratio(0.5).predict(square)
-    assert opened == [(1, 3, 512, 512), (1, 3, 320, 320)]
+    assert opened == [(1, 3, 352, 352), (1, 3, 320, 320)]
 
 
 def test_nonsense_from_the_network_is_an_error() -> None:

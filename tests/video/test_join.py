@@ -11,7 +11,7 @@ from cleancut.options import Options
 from cleancut.video.form import output_form
 from cleancut.video.join import join
 from cleancut.video.options import VideoOptions
-from cleancut.video.part import read_facts
+from cleancut.video.part import append_facts, read_facts
 from tests.video.written import GREEN, INFO, PTS, back, frames, seconds, written
 
 FORMS = [
@@ -108,6 +108,28 @@ def test_parts_that_are_cut_off_are_not_used(tmp_path: Path) -> None:
     assert "--fresh" in caught.value.hint
     assert (tmp_path / "a.webm").read_bytes() == before
     assert sorted(p.name for p in tmp_path.iterdir()) == ["a.webm", "parts"]
+
+
+def test_parts_whose_packets_are_not_those_of_their_report_are_refused(tmp_path: Path) -> None:
+    written(tmp_path / "a.webm")
+    part = tmp_path / "parts" / "0.mkv"
+    facts = read_facts(part)
+    facts.ticks, facts.durations = facts.ticks[:-1], facts.durations[:-1]
+    append_facts(part, facts)
+    form = output_form("a.webm", VideoOptions(), Options(), INFO)
+
+    with pytest.raises(OutputNotWritable, match="--fresh"):
+        join(
+            [part],
+            tmp_path / "b.webm",
+            source="",
+            info=INFO,
+            form=form,
+            video=VideoOptions(),
+            span=None,
+        )
+
+    assert not (tmp_path / "b.webm").exists()
 
 
 def test_parts_of_another_size_are_refused(tmp_path: Path) -> None:

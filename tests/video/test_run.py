@@ -174,6 +174,16 @@ def test_a_run_may_be_killed_at_any_moment(tmp_path: Path) -> None:
     assert same_frames(order.target, whole.target)
 
 
+@pytest.mark.skipif(os.name == "nt", reason="no such names there")
+def test_a_name_with_a_colon_in_a_relative_path_is_no_address(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    order = order_for(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    assert render_video(replace(order, target="take:2.mkv")).frames == 20
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["in.mp4", "take:2.mkv"]
+
+
 def test_a_span_begins_and_ends_where_it_was_asked_to(tmp_path: Path) -> None:
     order = order_for(tmp_path, video=VideoOptions(engine="image", start="0.5", stop="1.2"))
     assert render_video(order).frames == 7

@@ -247,9 +247,10 @@ def _sample(spec: ModelSpec, inputs: Sequence[str]) -> dict[str, Tensor]:
     noise = np.random.default_rng(0).random(shape, np.float32)
     if spec.family != "recurrent":
         return dict.fromkeys(inputs, noise)
-    from cleancut.models.recurrent import first_feeds, first_memory
+    from cleancut.models.recurrent import downsample_ratio, first_feeds, first_memory, small_size
 
     if "downsample_ratio" in inputs:
         return first_feeds(noise, ratio=1.0)
-    wide = np.ascontiguousarray(noise[:, :, : height * 9 // 16])
-    return {"src": wide, **first_memory(wide.shape[2], wide.shape[3])}
+    height, width = small_size(720, 1280, downsample_ratio(720, 1280))
+    wide = np.random.default_rng(0).random((1, 3, height, width), np.float32)
+    return {"src": wide, **first_memory(height, width)}

@@ -13,6 +13,7 @@ Lin, Yang, Saleemi, Sengupta, "Robust High-Resolution Video Matting with Tempora
 from __future__ import annotations
 
 import copy
+import math
 import threading
 from collections import OrderedDict
 from dataclasses import dataclass
@@ -41,6 +42,8 @@ MEMORY = ("r1", "r2", "r3", "r4")
 CHANNELS = {"r1": 16, "r2": 20, "r3": 40, "r4": 64}
 #: Small frames are multiples of this: the network halves four times.
 STEP_PX = 16
+#: What the network looks at in frames larger than ``recipe.size``.
+_LOOK_PIXELS = 480 * 270
 _SESSIONS = 3
 
 
@@ -79,7 +82,7 @@ class RecurrentModel:
     def at_ratio(self, ratio: float | None) -> RecurrentModel:
         """The same network looking at ``ratio`` (0..1) of the frame's size; None: the default.
 
-        The default makes the longer side ``recipe.size`` pixels at most (512). Sessions are shared.
+        The default is ``downsample_ratio``. Sessions are shared.
         Raises ``BadOption`` outside of 0..1. A state belongs to one ratio.
         """
         if ratio is not None and not 0 < ratio <= 1:
@@ -183,8 +186,14 @@ class _Sessions:
 
 
 def downsample_ratio(height: int, width: int, target_px: int = 512) -> float:
-    """Scale at which the network looks: the longer side becomes ``target_px`` (256 to 512)."""
-    return min(1.0, target_px / max(height, width))
+    """Scale at which the network looks: as published for the usual sizes, like them for others.
+
+    0.375 for 1280 x 720, 0.25 for 1920 x 1080, 0.125 for 3840 x 2160: 480 x 270 pixels, whatever
+    their proportions; all of a frame whose longer side has ``target_px`` or less.
+    """
+    if max(height, width) <= target_px:
+        return 1.0
+    return min(target_px / max(height, width), math.sqrt(_LOOK_PIXELS / (height * width)))
 
 
 def small_size(height: int, width: int, ratio: float) -> tuple[int, int]:

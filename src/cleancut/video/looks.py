@@ -8,7 +8,7 @@ only.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from cleancut.matting.confidence import judge_matte
@@ -24,8 +24,9 @@ if TYPE_CHECKING:
     from cleancut.options import Options, RefineChoice
     from cleancut.panel import Member
 
-#: Frames from one vote to the next, and what a new vote weighs against those before.
-_VOTE_EVERY, _NEW = 12, 0.4
+#: The first frames of a shot vote each; then frames from one vote to the next, and what a new vote
+#: weighs at least against those before.
+_FIRST_VOTES, _VOTE_EVERY, _NEW = 4, 12, 0.4
 #: The portrait network is believed from this trust on in a new shot; within one it must move
 #: further to change anything. Its slips are outvoted, so it need not be the better one alone.
 _BELIEVED, _HELD = 0.4, 0.15
@@ -35,10 +36,15 @@ _NO_PORTRAIT = 0.35
 
 @dataclass(frozen=True, slots=True)
 class Casting:
-    """Who is believed in a shot: the mean vote for the portrait network, 0..1, and frames since."""
+    """Who is believed in a shot.
+
+    ``trust`` is the mean of the ``votes`` for the portrait network, 0..1; ``since`` counts the
+    frames since the last one.
+    """
 
     trust: float
     portrait: bool
+    votes: int = 1
     since: int = 0
 
 
@@ -73,10 +79,10 @@ class Lookers:
         if panel.portrait is None or panel.glance is None or panel.second is None:
             return self.look_once(view), None
         shown = _shown(view)
-        if casting is None or casting.since + 1 >= _VOTE_EVERY:
+        if casting is None or casting.votes < _FIRST_VOTES or casting.since + 1 >= _VOTE_EVERY:
             casting = self._voted(shown, casting)
         else:
-            casting = Casting(casting.trust, casting.portrait, casting.since + 1)
+            casting = replace(casting, since=casting.since + 1)
         if casting.portrait:
             return self._portrait(view, shown, panel.portrait, panel.glance, panel.second), casting
         return self._judged(view, shown, Panel(panel.lead, second=panel.second)), casting
@@ -103,9 +109,11 @@ class Lookers:
         vote = self._vote(shown)
         if casting is None:
             return Casting(vote, vote >= _BELIEVED)
-        trust = (1 - _NEW) * casting.trust + _NEW * vote
-        bar = _BELIEVED - _HELD if casting.portrait else _BELIEVED + _HELD
-        return Casting(trust, trust >= bar)
+        new = max(_NEW, 1 / (casting.votes + 1))
+        trust = (1 - new) * casting.trust + new * vote
+        held = 0.0 if casting.votes < _FIRST_VOTES else _HELD
+        bar = _BELIEVED - held if casting.portrait else _BELIEVED + held
+        return Casting(trust, trust >= bar, casting.votes + 1)
 
     def _vote(self, shown: Rgb) -> float:
         """How far the portrait network is to be trusted on this frame, 0..1."""

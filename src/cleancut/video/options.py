@@ -67,8 +67,8 @@ class VideoOptions:
     look_ahead: int = _knob(1, "frames that the steadying may look ahead, 0 to 8", metavar="N")
     ratio: float | None = _knob(
         None,
-        "share of the frame's size at which rvm looks, 0.05 to 1; without it the longer side "
-        "becomes 512 pixels at most",
+        "share of the frame's size at which rvm looks, 0.05 to 1; without it the published one: "
+        "0.375 for 720p, 0.25 for 1080p",
         metavar="SHARE",
     )
     start: str | None = _knob(
