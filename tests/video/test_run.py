@@ -52,6 +52,16 @@ def test_a_video_keeps_its_frames_and_times_and_gets_a_matte(tmp_path: Path) -> 
     assert json.loads(json.dumps(report.to_dict()))["frames"] == 20
 
 
+def test_frames_without_a_subject_are_told(tmp_path: Path) -> None:
+    for number in range(6):
+        grey = np.zeros((48, 64, 3), np.uint8)
+        grey[10:30, 10:30] = 255 if number < 2 else 0
+        Image.fromarray(grey).save(tmp_path / f"{number}.png")
+    order = order_for(tmp_path, source=str(tmp_path / "%d.png"))
+    notes = render_video(replace(order, rate="10")).notes
+    assert [note for note in notes if "no_subject" in note and "(4 frames, first at 0:00)" in note]
+
+
 def test_the_result_does_not_depend_on_how_many_jobs_there_were(tmp_path: Path) -> None:
     one, many = order_for(tmp_path, "one.mkv", jobs=1), order_for(tmp_path, "many.mkv", jobs=3)
     render_video(one)

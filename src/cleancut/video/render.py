@@ -14,6 +14,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from cleancut.errors import Cancelled
+from cleancut.pipeline import is_empty
 from cleancut.video.ahead import ahead
 from cleancut.video.frame import USUAL_RATE
 from cleancut.video.report import PartReport
@@ -140,6 +141,8 @@ def _dressed(
             report.cuts += matted.cut
             for note in matted.notes:
                 report.note(note, at)
+            if is_empty(matted.alpha):
+                report.note("no_subject: nothing stands out; another --engine may see more", at)
             if matted.confidence is not None:
                 report.times.append(round(at, 3))
                 report.confidence.append(round(float(matted.confidence), 3))
