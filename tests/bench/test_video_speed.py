@@ -2,16 +2,18 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from cleancut.bench import video_rows
-from cleancut.bench.measure import Sample, run_once
+from cleancut.bench import video_net, video_rows
+from cleancut.bench.measure import Figure, Sample, run_once
 from cleancut.bench.report import Report
 from cleancut.bench.sides import Side
-from cleancut.bench.video_rows import VideoBench, measure_pipe, measure_truth
+from cleancut.bench.video_net import NetTime
+from cleancut.bench.video_rows import VideoBench, measure_network, measure_pipe, measure_truth
 from cleancut.bench.video_speed import MARKERS, VideoPlan, video
 from cleancut.cli.main import main
 from cleancut.errors import BadOption, WeightsMissing
@@ -92,6 +94,26 @@ def test_a_side_that_loses_frames_of_ours_has_no_figure(bench: VideoBench) -> No
 def test_without_clips_nothing_is_scored_and_a_note_says_so(bench: VideoBench) -> None:
     assert measure_truth(bench) == []
     assert any("no folder of clips" in note for note in bench.notes)
+
+
+def test_rvm_alone_is_set_beside_its_one_graph(
+    bench: VideoBench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = [
+        NetTime(side, where, ms, ms, ms, 3)
+        for side, where, ms in (
+            ("cleancut auto", "ort f32", 30.0),
+            ("cleancut", "ort f32", 40.0),
+            ("one graph", "ort f32", 80.0),
+        )
+    ]
+    monkeypatch.setattr(video_net, "time_net", lambda: told)
+
+    chosen, alone = measure_network(replace(bench, recurrent=True))
+
+    assert (chosen.target, chosen.cleancut) == (45.0, Figure((30.0,)))
+    assert alone.ratio == 2.0
+    assert measure_network(bench) == []
 
 
 def test_a_fed_command_reads_a_pipe_and_its_answer_is_kept(tmp_path: Path) -> None:

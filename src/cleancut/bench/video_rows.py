@@ -26,6 +26,8 @@ from cleancut.errors import RunError
 PIPED = {"u2netp": 60, "isnet": 24}
 #: Frames of the clip that backgroundremover gets; it needs about a second for each.
 SHORT = 60
+#: What a frame of 1280x720 may take rvm.
+_FRAME_MS = 45.0
 GREEN = "#00b140"
 _PNG = b"\x89PNG\r\n\x1a\n"
 
@@ -156,12 +158,33 @@ def measure_truth(bench: VideoBench) -> list[Row]:
     return rows
 
 
+def measure_network(bench: VideoBench) -> list[Row]:
+    """6. rvm alone on frames in memory: ours beside the same weights as one graph."""
+    if not bench.recurrent:
+        return []
+    from cleancut.bench.video_net import time_net
+
+    found = time_net()
+    whole = {side.runs_on: side for side in found if side.side == "one graph"}
+    rows = []
+    for side in found:
+        ours = Figure((side.ms,))
+        if side.side == "cleancut":
+            what = f"rvm {side.runs_on}, 1280x720 at 0.375, a frame (peer: one graph)"
+            rows.append(Row(6, what, "ms", Figure((whole[side.runs_on].ms,)), ours))
+        elif side.side != "one graph":
+            what = f"rvm as it is run here ({side.runs_on})"
+            rows.append(Row(6, what, "ms", None, ours, _FRAME_MS))
+    return rows
+
+
 MEASUREMENTS: dict[int, Callable[[VideoBench], list[Row]]] = {
     1: measure_pipe,
     2: measure_pictures,
     3: measure_job,
     4: measure_remover,
     5: measure_truth,
+    6: measure_network,
 }
 
 
