@@ -157,8 +157,8 @@ def store(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
     remote._system.cache_clear()
     s3fs.S3FileSystem.clear_instance_cache()
-    s3fs.S3FileSystem().mkdir("shop")
-    yield "s3://shop"
+    s3fs.S3FileSystem().mkdir("films")
+    yield "s3://films"
     remote._system.cache_clear()
     s3fs.S3FileSystem.clear_instance_cache()
     server.stop()
@@ -182,7 +182,7 @@ def test_a_video_in_an_object_store_goes_back_there(tmp_path: Path, store: str) 
 
 
 def test_numbered_pictures_do_not_go_to_a_store(tmp_path: Path) -> None:
-    asked = replace(order_for(tmp_path), target="s3://shop/out/%05d.png")
+    asked = replace(order_for(tmp_path), target="s3://films/out/%05d.png")
     with pytest.raises(BadOption, match="numbered"), at_hand(asked):
         pass
 
