@@ -69,6 +69,7 @@ bench-video: $(VENV)/.installed
 	$(BIN)/python -m pip install --quiet --editable '.[video]'
 	$(BIN)/cleancut models pull u2netp isnet
 	$(BIN)/cleancut bench video $(if $(DIR),"$(DIR)")
+	$(if $(DIR),$(BIN)/cleancut bench steady "$(DIR)")
 
 # Scores the default model beside rembg on your pictures: make bench-accuracy DIR=pictures
 bench-accuracy: $(VENV)/.installed
