@@ -18,7 +18,7 @@ REQUIREMENT = f"rembg[cpu,cli]=={VERSION}"
 #: Catalog id -> rembg's name of the same network; its file is the name with .onnx.
 NAMES = {"isnet": "isnet-general-use", "u2netp": "u2netp"}
 
-_INSTALL_TIMEOUT_S = 1800
+_INSTALL_TIMEOUT_S = 3600
 #: Lies in environments made here; no other is ever installed into, since that changes its packages.
 MARK = "made-by-cleancut-bench"
 #: gradio comes only with [cli], without which ``rembg --help`` ends with an error.
@@ -115,6 +115,14 @@ def _versions(python: Path, folder: Path, run: Run) -> dict[str, str]:
 
 
 def _step(argv: list[str], folder: Path, run: Run) -> str:
+    return prepared(argv, folder, run, f"rembg {VERSION}", "--peer-venv")
+
+
+def prepared(argv: list[str], folder: Path, run: Run, name: str, flag: str) -> str:
+    """What one step of setting a peer up in ``folder`` has printed.
+
+    ``MissingDependency`` with the reason if it fails; ``flag`` names another folder.
+    """
     try:
         return run(argv, _INSTALL_TIMEOUT_S)
     except subprocess.CalledProcessError as error:
@@ -126,8 +134,8 @@ def _step(argv: list[str], folder: Path, run: Run) -> str:
     except OSError as error:
         reason = str(error)
     raise MissingDependency(
-        f"rembg {VERSION} cannot be prepared in {folder}: {reason[:200]}",
-        hint=f"delete {folder} and run again, or give --peer-venv",
+        f"{name} cannot be prepared in {folder}: {reason[:200]}",
+        hint=f"delete {folder} and run again, or give {flag}",
     )
 
 

@@ -6,7 +6,6 @@ import json
 import os
 import platform
 import shutil
-import subprocess
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from cleancut.bench.measure import Sample, run_once
-from cleancut.bench.peer import MARK, Run, run_quietly
+from cleancut.bench.peer import MARK, Run, prepared, run_quietly
 from cleancut.bench.sides import Tell, neutral_environ
 from cleancut.catalog import find
 from cleancut.errors import CleancutError, MissingDependency
@@ -48,7 +47,6 @@ _FFMPEG = "import imageio_ffmpeg; print(imageio_ffmpeg.get_ffmpeg_exe())"
 _FFPROBE = "@ffprobe-installer/linux-x64@5.2.0"
 _FFPROBE_BYTES = 78_926_144
 _FFPROBE_SHA256 = "576c21674291ec1948d507ea8ab0d78eb6621a0be8c6f1a6db0f50c5fcb1e0f9"
-_TIMEOUT_S = 3600.0
 _CHILD = Path(__file__).with_name("child_remover.py")
 #: Where moviepy fails at a file, backgroundremover waits for its frames for ever.
 _PATIENCE_S = 1200.0
@@ -258,17 +256,4 @@ def _versions(python: Path, folder: Path, run: Run) -> dict[str, str]:
 
 
 def _step(argv: list[str], folder: Path, run: Run) -> str:
-    try:
-        return run(argv, _TIMEOUT_S)
-    except subprocess.CalledProcessError as error:
-        said = str(error.stderr or error.stdout or "").strip().splitlines()
-        errors = [line for line in said if line.startswith("ERROR:")] or said[-1:]
-        reason = errors[0] if errors else f"status {error.returncode}"
-    except subprocess.TimeoutExpired:
-        reason = "it took too long"
-    except OSError as error:
-        reason = str(error)
-    raise MissingDependency(
-        f"backgroundremover {VERSION} cannot be prepared in {folder}: {reason[:200]}",
-        hint=f"delete {folder} and run again, or give --remover-venv",
-    )
+    return prepared(argv, folder, run, f"backgroundremover {VERSION}", "--remover-venv")

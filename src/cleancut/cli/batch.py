@@ -8,11 +8,9 @@ import re
 import shlex
 import signal
 import sys
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from cleancut.cli.ending import signals
 from cleancut.cli.flags import add_option_flags, add_preset_flag, options_from
 from cleancut.cli.main import (
     EXIT_CODES,
@@ -26,6 +24,8 @@ from cleancut.errors import BadOption
 
 if TYPE_CHECKING:
     from cleancut.batch.request import BatchRequest, Summary
+
+_FINISHING = "finishing the pictures in work; once more stops at once"
 
 EPILOG = """\
 Folders are read with everything in them, and the output has the same tree. What was done is in a
@@ -120,7 +120,7 @@ def run(args: argparse.Namespace) -> int:
     from cleancut.batch.run import run_batch
     from cleancut.cli.batch_progress import progress
 
-    with _signals() as ending, progress(args) as listener:
+    with signals(_FINISHING) as ending, progress(args) as listener:
         summary = run_batch(request, listener, stop=ending.stop)
     if args.json:
         listener.summary(summary)
@@ -165,39 +165,6 @@ def _request(args: argparse.Namespace) -> BatchRequest:
         address=args.address,
         gpus_per_worker=args.gpus_per_worker,
     )
-
-
-class _Ending:
-    """How the run was asked to end."""
-
-    def __init__(self) -> None:
-        self.stop = threading.Event()
-        self.signum: int | None = None
-
-    def ask(self, signum: int, frame: object) -> None:  # noqa: ARG002
-        """End when the pictures in work are done; the second time, at once."""
-        if self.stop.is_set():
-            raise KeyboardInterrupt
-        self.signum = signum
-        self.stop.set()
-        text = "finishing the pictures in work; once more stops at once"
-        line = "\n" if sys.stderr.isatty() else ""  # after the ^C that a terminal shows
-        print(f"{line}cleancut: {text}", file=sys.stderr, flush=True)
-
-
-@contextmanager
-def _signals() -> Iterator[_Ending]:
-    """Ctrl-C and SIGTERM ask for an orderly end while this lasts."""
-    ending = _Ending()
-    if threading.current_thread() is not threading.main_thread():
-        yield ending
-        return
-    before = {name: signal.signal(name, ending.ask) for name in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield ending
-    finally:
-        for name, handler in before.items():
-            signal.signal(name, handler)
 
 
 def _pull(request: BatchRequest) -> None:

@@ -145,7 +145,7 @@ def _follow(
     video: VideoOptions,
 ) -> int:
     """Until Ctrl-C, which is how it usually ends."""
-    from cleancut.cli.video import signals
+    from cleancut.cli.ending import signals
     from cleancut.video.live import run_live
 
     opened: list[VirtualCamera] = []

@@ -6,7 +6,6 @@ import argparse
 import json
 import signal
 import sys
-import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, replace
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from cleancut.backends.memory import keep_freed
 from cleancut.cli import live
+from cleancut.cli.ending import Ending, signals
 from cleancut.cli.flags import add_option_flags, options_from
 from cleancut.cli.main import (
     EXIT_INTERRUPTED,
@@ -114,37 +114,7 @@ def _orders(args: argparse.Namespace) -> list[VideoOrder]:
     ]
 
 
-class _Ending:
-    """How the run was asked to end."""
-
-    def __init__(self) -> None:
-        self.stop = threading.Event()
-        self.signum: int | None = None
-
-    def ask(self, signum: int, frame: object) -> None:  # noqa: ARG002
-        """Call the video off after the frames in work; the second time, at once."""
-        if self.stop.is_set():
-            raise KeyboardInterrupt
-        self.signum = signum
-        self.stop.set()
-
-
-@contextmanager
-def signals() -> Iterator[_Ending]:
-    """Ctrl-C and SIGTERM ask for an orderly end while this lasts."""
-    ending = _Ending()
-    if threading.current_thread() is not threading.main_thread():
-        yield ending
-        return
-    before = {name: signal.signal(name, ending.ask) for name in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield ending
-    finally:
-        for name, handler in before.items():
-            signal.signal(name, handler)
-
-
-def _each(todo: Sequence[Any], args: argparse.Namespace, ending: _Ending | None = None) -> int:
+def _each(todo: Sequence[Any], args: argparse.Namespace, ending: Ending | None = None) -> int:
     """Do every video in turn; the exit code of all."""
     codes = []
     for do, name in zip(todo, args.inputs, strict=True):
@@ -172,7 +142,7 @@ def _each(todo: Sequence[Any], args: argparse.Namespace, ending: _Ending | None 
     return next((code for code in codes if code), 0)
 
 
-def _one(order: VideoOrder, args: argparse.Namespace, ending: _Ending, place: str) -> None:
+def _one(order: VideoOrder, args: argparse.Namespace, ending: Ending, place: str) -> None:
     """Cut out one video and tell about it."""
     from cleancut.cli.video_progress import progress
 
