@@ -156,8 +156,6 @@ def test_ctrl_c_leaves_the_parts_and_says_how_to_go_on(tmp_path: Path) -> None:
             time.sleep(0.01)
         child.send_signal(signal.SIGINT)
         _, told = child.communicate(timeout=60)
-    if child.returncode == 0:
-        pytest.skip("this machine was done before it could be interrupted")
     assert child.returncode == 130
     assert "run the same command again" in told
     assert "Traceback" not in told

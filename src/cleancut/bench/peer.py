@@ -55,17 +55,7 @@ def prepare(folder: Path, *, tell: Callable[[str], None], run: Run | None = None
     ``MissingDependency`` with the reason if rembg cannot be had.
     """
     run = run or run_quietly
-    programs = folder / ("Scripts" if sys.platform == "win32" else "bin")
-    suffix = ".exe" if sys.platform == "win32" else ""
-    python, command = programs / f"python{suffix}", programs / f"rembg{suffix}"
-    if not python.exists():
-        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-            raise MissingDependency(
-                f"{folder} is not a virtual environment", hint="give another folder: --peer-venv"
-            )
-        tell(f"making {folder}")
-        _step([sys.executable, "-m", "venv", str(folder)], folder, run)
-        (folder / MARK).touch()
+    python, command = environment(folder, "rembg", tell=tell, run=run, flag="--peer-venv")
     versions = _versions(python, folder, run)
     there = versions.get("rembg")
     if there is not None and there != VERSION:
@@ -88,6 +78,27 @@ def prepare(folder: Path, *, tell: Callable[[str], None], run: Run | None = None
             f"{REQUIREMENT} is not complete in {folder}", hint=f"delete {folder} and run again"
         )
     return Peer(python, command, versions)
+
+
+def environment(
+    folder: Path, program: str, *, tell: Callable[[str], None], run: Run, flag: str
+) -> tuple[Path, Path]:
+    """The virtual environment ``folder``, made if it is not there: its Python and ``program``.
+
+    One made here gets ``MARK``. ``MissingDependency``, naming ``flag``, if it is something else.
+    """
+    programs = folder / ("Scripts" if sys.platform == "win32" else "bin")
+    suffix = ".exe" if sys.platform == "win32" else ""
+    python = programs / f"python{suffix}"
+    if not python.exists():
+        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+            raise MissingDependency(
+                f"{folder} is not a virtual environment", hint=f"give another folder: {flag}"
+            )
+        tell(f"making {folder}")
+        prepared([sys.executable, "-m", "venv", str(folder)], folder, run, program, flag)
+        (folder / MARK).touch()
+    return python, programs / f"{program}{suffix}"
 
 
 def lend_weights(weights: Mapping[str, Path], home: Path) -> None:

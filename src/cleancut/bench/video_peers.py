@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from cleancut.bench.measure import Sample, run_once
-from cleancut.bench.peer import MARK, Run, prepared, run_quietly
+from cleancut.bench.peer import MARK, Run, environment, prepared, run_quietly
 from cleancut.bench.sides import Tell, neutral_environ
 from cleancut.catalog import find
 from cleancut.errors import CleancutError, MissingDependency
@@ -147,17 +147,9 @@ def prepare(
     ``MissingDependency`` with the reason, ``WeightsMissing``, ``DownloadFailed``.
     """
     run = run or run_quietly
-    programs = folder / ("Scripts" if sys.platform == "win32" else "bin")
-    suffix = ".exe" if sys.platform == "win32" else ""
-    python, command = programs / f"python{suffix}", programs / f"backgroundremover{suffix}"
-    if not python.exists():
-        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-            raise MissingDependency(
-                f"{folder} is not a virtual environment", hint="give another: --remover-venv"
-            )
-        tell(f"making {folder}")
-        _step([sys.executable, "-m", "venv", str(folder)], folder, run)
-        (folder / MARK).touch()
+    python, command = environment(
+        folder, "backgroundremover", tell=tell, run=run, flag="--remover-venv"
+    )
     versions = _versions(python, folder, run)
     if "backgroundremover" not in versions or "onnx" not in versions or not command.exists():
         if not (folder / MARK).exists():
