@@ -13,7 +13,7 @@ demo: $(VENV)/.installed
 
 serve: $(VENV)/.installed
 	$(BIN)/python -m pip install --quiet --editable '.[server]'
-	$(BIN)/cleancut models pull
+	-$(BIN)/cleancut models pull
 	$(BIN)/cleancut serve
 
 # The tests that hurt a running server, for five minutes each.
@@ -85,7 +85,7 @@ $(VENV)/.installed: pyproject.toml
 	touch $@
 
 $(VENV)/.dev: $(VENV)/.installed
-	$(BIN)/python -m pip install --quiet --editable '.[convert,heic,psd,s3,redis,ray,optimize,server,camera]' --group dev
+	$(BIN)/python -m pip install --quiet --editable '.[convert,heic,psd,s3,redis,ray,optimize,server,camera,train]' --group dev
 	touch $@
 
 clean:

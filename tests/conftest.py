@@ -31,6 +31,14 @@ def home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPat
 
 
 @pytest.fixture
+def no_bundled(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A package that has lost the models that ship inside it."""
+    from cleancut.weights import folders
+
+    monkeypatch.setattr(folders, "BUNDLED", home / "lost")
+
+
+@pytest.fixture
 def disc() -> NDArray[np.uint8]:
     """A white disc on black, 96 x 128: the echo model cuts it out."""
     y, x = np.mgrid[:96, :128]

@@ -67,6 +67,9 @@ def test_non_commercial_and_copyleft_weights_are_labelled() -> None:
 def test_the_default_and_auto_models_are_rows() -> None:
     assert [spec.id for spec in rows.default_models()] == ["isnet", "u2netp", "modnet"]
     assert rows.auto_order("lead")[0].id == "isnet"
+    # always there: whatever stood behind it would never be asked
+    assert rows.auto_order("lead")[-1].id == "cleancut-nano"
+    assert "cleancut-nano" in [spec.id for spec in rows.auto_order("second")]
 
 
 def test_weights_are_recognised_by_hash() -> None:

@@ -131,10 +131,19 @@ def test_arrays_and_pil_images_are_held_to_the_limit_too(disc: NDArray[np.uint8]
             cutout(source, model="echo", max_megapixels=0.01)
 
 
+def test_the_first_cutout_needs_no_pull_and_no_place_to_write(
+    png: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("CLEANCUT_HOME", "CLEANCUT_CACHE", "HOME"):
+        monkeypatch.setenv(name, "/dev/null/nowhere")
+    monkeypatch.setattr("socket.socket.connect", lambda *_: pytest.fail("went to the network"))
+    result = cutout(png)
+    assert result.alpha.shape == (96, 128)
+    assert [note for note in result.notes if note.startswith("auto_model: cleancut-nano")]
+    assert cutout(png, model="nano").model == "cleancut-nano"
+
+
 def test_without_weights_the_error_names_the_command(png: bytes) -> None:
-    with pytest.raises(WeightsMissing) as caught:
-        cutout(png)
-    assert caught.value.hint == "run: cleancut models pull isnet u2netp modnet"
     with pytest.raises(WeightsMissing) as caught:
         cutout(png, model="silueta")
     assert caught.value.hint == "run: cleancut models pull silueta"

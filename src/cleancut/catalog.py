@@ -175,6 +175,8 @@ class ModelSpec:
     bf16: bool = False
     weights: tuple[WeightFile, ...] = ()
     note: str = ""
+    #: its weights ship inside the package
+    bundled: bool = False
     #: set for models that are not rows: a file of the user's
     path: Path | None = None
 

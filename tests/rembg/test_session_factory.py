@@ -174,11 +174,17 @@ def test_missing_weights_are_not_downloaded_unasked(tmp_path: Path, monkeypatch)
         new_session("u2netp")
     assert caught.value.hint == "run: cleancut models pull u2netp"
     assert pulled == []
-    with pytest.raises(errors.WeightsMissing):
-        remove(flat(), pull=True)
+    remove(flat(), pull=True)  # nothing came, so the model of the package does it
     with pytest.raises(errors.WeightsMissing):
         new_session("u2netp", pull=True)
     assert pulled == ["isnet", "u2netp"]
+
+
+@pytest.mark.parametrize("name", ["auto", "nano", "cleancut_nano"])
+def test_the_model_of_the_package_needs_no_pull(name: str) -> None:
+    session = new_session(name)
+    assert session.model_name == ("cleancut-nano" if name == "auto" else name)
+    assert remove(flat(), session=session).mode == "RGBA"
 
 
 def test_thread_count_of_session_options_is_honoured(asked, monkeypatch) -> None:  # type: ignore[no-untyped-def]

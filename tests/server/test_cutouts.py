@@ -118,7 +118,7 @@ def test_options_and_guidance_reach_the_pool(tmp_path: Path) -> None:
         ({"model": "/tmp/evil.onnx"}, "bad-option", "not offered"),
         ({"model": "isnet"}, "bad-option", "not offered"),
         ({"model": "custom"}, "bad-option", "not offered"),
-        ({"model": "auto"}, "bad-option", "not offered"),
+        ({"model": "auto", "commercial_only": "true"}, "bad-option", "not offered"),
         ({"surprise": "1"}, "bad-option", "unknown option"),
         ({"crop": "maybe"}, "bad-option", "crop"),
         ({"quality": "1_0"}, "bad-option", "quality"),

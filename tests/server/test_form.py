@@ -71,6 +71,13 @@ def test_the_operators_list_is_all_that_is_offered() -> None:
     assert options_from({"model": "echo"}, settings).model == "echo"
 
 
+def test_what_ships_with_the_package_is_offered_before_any_pull() -> None:
+    settings = Settings(options=Options(model="echo"))
+    assert offered(settings)[:3] == ["echo", "auto", "cleancut-nano"]
+    assert options_from({"model": "nano"}, settings).model == "cleancut-nano"
+    assert options_from({"model": "auto"}, settings).model == "auto"
+
+
 def test_a_file_of_the_operators_is_not_named(tmp_path: Path) -> None:
     path = str(tmp_path / "secret.onnx")
     settings = Settings(options=Options(model=path, recipe="size=320"))

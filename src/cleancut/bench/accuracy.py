@@ -15,8 +15,8 @@ from cleancut.bench.rivals import Mattes, OurModel, Rival, run_rembg
 from cleancut.bench.score import Scored, Summary, Trust, Truth, figures, summary, trust
 from cleancut.bench.thumbs import Gallery
 from cleancut.engine import Engine, memory_errors
-from cleancut.errors import BadArray, BadOption, InputError, RunError, UnreadableImage
-from cleancut.imaging.pairs import Pair, find_pairs, read_truth
+from cleancut.errors import BadOption, InputError, RunError, UnreadableImage
+from cleancut.imaging.pairs import Pair, find_pairs, read_pair
 from cleancut.metrics import f_curve
 from cleancut.options import Options
 from cleancut.weights.folders import cache_folder
@@ -156,11 +156,10 @@ def accuracy(plan: Plan, tell: Tell, step: Step) -> Report:
         rows=[Row(rival.label, rival.ours, gallery=Gallery(plan.worst)) for rival in rivals],
         skipped=list(found.skipped),
     )
-    engine = Engine(plan.options)
     try:
         for number, pair in enumerate(found.pairs):
             step(number, len(found.pairs), pair.name)
-            if (read := _read(pair, engine, report)) is None:
+            if (read := _read(pair, plan, report)) is None:
                 continue
             for rival, row in zip(rivals, report.rows, strict=True):
                 _score(rival, row, pair, read, report, warm_up=not row.warm)
@@ -194,15 +193,10 @@ def _rivals(plan: Plan, pairs: tuple[Pair, ...], tell: Tell) -> list[Rival]:
     return rivals
 
 
-def _read(pair: Pair, engine: Engine, report: Report) -> tuple[Picture, Truth] | None:
+def _read(pair: Pair, plan: Plan, report: Report) -> tuple[Picture, Truth] | None:
     try:
         with memory_errors():
-            picture, alpha = engine.read(pair.image), read_truth(pair.alpha)
-            if alpha.shape != (picture.height, picture.width):
-                raise BadArray(
-                    f"the picture is {picture.width}x{picture.height}, its alpha"
-                    f" {alpha.shape[1]}x{alpha.shape[0]}"
-                )
+            picture, alpha = read_pair(pair, max_megapixels=plan.options.max_megapixels)
             truth = Truth.of(picture.rgb, alpha)
     except (InputError, RunError) as error:
         report.skipped.append(f"{pair.name}: {error.message}")

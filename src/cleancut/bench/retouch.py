@@ -17,9 +17,7 @@ import cv2
 import numpy as np
 
 from cleancut.bench.report import table
-from cleancut.imaging.decode import decode
-from cleancut.imaging.files import read_bytes
-from cleancut.imaging.pairs import find_pairs, read_truth
+from cleancut.imaging.pairs import find_pairs, read_pair
 from cleancut.matting.retouch import solve_again
 
 if TYPE_CHECKING:
@@ -68,7 +66,8 @@ def measure(
     found = []
     for pair in find_pairs(folder, limit=limit).pairs:
         tell(pair.name)
-        rgb, truth = decode(read_bytes(pair.image)).rgb, read_truth(pair.alpha)
+        picture, truth = read_pair(pair)
+        rgb = picture.rgb
         guess = matte(rgb)
         for stroke, width in strokes_on(truth):
             for kind in KINDS:

@@ -169,17 +169,12 @@ def _request(args: argparse.Namespace) -> BatchRequest:
 
 def _pull(request: BatchRequest) -> None:
     """Get the models that are missing."""
-    from cleancut.cli.cut import wanted_models
     from cleancut.cli.models import pull_models
-    from cleancut.errors import WeightsMissing
-    from cleancut.models.choose import check
+    from cleancut.models.choose import lacking
 
-    try:
-        check(request.options)
-    except WeightsMissing:
-        failed = pull_models(wanted_models(request.options), to=sys.stderr)
-        if failed:
-            raise failed[-1] from None
+    rows = lacking(request.options)
+    if rows and (failed := pull_models(rows, to=sys.stderr)):
+        raise failed[-1]
 
 
 def _tell_preview(request: BatchRequest, args: argparse.Namespace) -> int:

@@ -213,6 +213,7 @@ def _ensure_model(engine: Engine, *, ask: bool, pull: bool, light: bool) -> None
     ``light``: without loading one, since every picture may be in the cache. A backend that was
     asked for by name is tried in any case.
     """
+    from cleancut.models.choose import lacking
 
     def check() -> None:
         options = engine.options
@@ -223,15 +224,10 @@ def _ensure_model(engine: Engine, *, ask: bool, pull: bool, light: bool) -> None
         else:
             engine.panel_for(options)
 
-    try:
-        check()
-    except WeightsMissing:
-        if not pull and not (ask and agrees(wanted_models(engine.options))):
-            raise
+    def get(rows: Sequence[ModelSpec]) -> None:
         from cleancut.cli.models import pull_models
 
-        # stdout may be the picture
-        failed = pull_models(wanted_models(engine.options), to=sys.stderr)
+        failed = pull_models(rows, to=sys.stderr) if rows else []  # stdout may be the picture
         try:
             check()
         except WeightsMissing:
@@ -239,9 +235,20 @@ def _ensure_model(engine: Engine, *, ask: bool, pull: bool, light: bool) -> None
                 raise failed[-1] from None
             raise
 
+    if pull:
+        get(lacking(engine.options))
+        return
+    try:
+        check()
+    except WeightsMissing:
+        wanted = wanted_models(engine.options)
+        if not (ask and agrees(wanted)):
+            raise
+        get(wanted)
+
 
 def wanted_models(options: Options) -> list[ModelSpec]:
-    """The rows that ``--pull`` gets for ``options``."""
+    """The rows that ``options`` are at their best with."""
     from cleancut.catalog import default_models, find
 
     if options.model != "auto":

@@ -126,7 +126,11 @@ def _models(probe: bool) -> list[Line]:
         return [Line("models", "unknown", problem, "check the permissions of that folder")]
     if not here:
         return [Line("models", "none", "nothing can be cut yet", "cleancut models pull")]
-    return [_model(spec, probe) for spec in here]
+    lines = [_model(spec, probe) for spec in here]
+    if all(spec.bundled for spec in here):
+        what = "only what ships with the package; larger networks make better mattes:"
+        lines.append(Line("models", f"{what} cleancut models pull"))
+    return lines
 
 
 def _model(spec: ModelSpec, probe: bool) -> Line:
@@ -141,7 +145,8 @@ def _model(spec: ModelSpec, probe: bool) -> Line:
         remedy = error.hint.removeprefix("run: ")
         remedy = "" if remedy == "cleancut doctor" else remedy  # that is what is running
         return Line("model", spec.id, error.message.removeprefix(f"{spec.id}: "), remedy)
-    return Line("model", f"{spec.id} runs on {placement} ({placement.reason})")
+    where = ", from the package," if spec.bundled else ""
+    return Line("model", f"{spec.id}{where} runs on {placement} ({placement.reason})")
 
 
 def _tools() -> list[Line]:

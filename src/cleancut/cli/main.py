@@ -258,6 +258,10 @@ def _module(name: str) -> ModuleType:
         from cleancut.cli import serve
 
         return serve
+    if name == "distill":
+        from cleancut.cli import distill
+
+        return distill
     if name == "doctor":
         from cleancut.cli import doctor
 
@@ -278,9 +282,10 @@ COMMANDS = {
     "cache": "show, clear or verify the results that are kept",
     "models": "list, pull, import, verify and remove models",
     "presets": "the ready-made outputs: shops, ID photos, print sheets",
+    "distill": "train a small network of your own on what a large one says",
     "serve": "an HTTP server that clients of remove.bg and rembg can point at",
     "keys": "who may use the server, and how much of it",
     "doctor": "what is installed, which backend each model runs on, what to mend",
-    "demo": "pull the default models and cut out two photographs",
+    "demo": "cut out two photographs, before and after the default models are pulled",
     "bench": "measure start-up and speed, beside rembg",
 }

@@ -56,7 +56,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     imported.add_argument("paths", nargs="+", type=Path, metavar="PATH")
     imported.add_argument("--name", help="the model the file must be")
     optimize.add_arguments(action("optimize", optimize.HELP))
-    action("verify", "hash the stored files again").add_argument("names", nargs="*")
+    action("verify", "hash the stored files and those of the package again").add_argument(
+        "names", nargs="*"
+    )
     action("remove", "delete models from the store").add_argument("names", nargs="+")
     action("where", "folders that are searched, in order")
 
@@ -85,7 +87,7 @@ def _list(args: argparse.Namespace) -> int:
         return 0
     cells = [
         (
-            ("* " if is_pulled(spec) else "  ") + spec.id + _int8(spec),
+            ("* " if is_pulled(spec) else "  ") + spec.id + _in_package(spec) + _int8(spec),
             _size(spec),
             spec.commercial,
             textwrap.shorten(spec.weight_licence, 34, placeholder="..."),
@@ -111,7 +113,7 @@ def _info(args: argparse.Namespace) -> int:
         return 0
     for key, value in facts.items():
         shown = ", ".join(map(str, value)) if isinstance(value, list) else value
-        if shown not in ("", None) and key != "int8":
+        if shown not in ("", None, False) and key != "int8":
             print(f"{key.replace('_', ' '):>15}  {shown}")
     for weight in spec.weights:
         print(f"{'file':>15}  {weight.file}, {weight.bytes / 1e6:.1f} MB, sha256 {weight.sha256}")
@@ -167,9 +169,9 @@ def pull_models(
     for pulled in done:
         spec = find(pulled.id)
         facts = {"model": pulled.id, "path": str(pulled.path), "source": pulled.source}
-        how = (
-            "already here" if pulled.already else f"from {pulled.source} in {pulled.seconds:.1f} s"
-        )
+        how = f"from {pulled.source} in {pulled.seconds:.1f} s"
+        if pulled.already:
+            how = "in the package, nothing to pull" if spec.bundled else "already here"
         backend = _probe(spec) if probe else ""
         if as_json:
             print(json.dumps({**facts, "already": pulled.already, "backend": backend}), file=to)
@@ -230,7 +232,7 @@ def _verify(args: argparse.Namespace) -> int:
             kind = " (int8 copy)" if stored.int8 else ""
             print(f"{stored.id}{kind}: {stored.problem or 'ok'}  {stored.path}")
     if not files and not args.json:
-        print("no models are stored; run: cleancut models pull")
+        print("no models are here; run: cleancut models pull")
     for stored in bad:
         print(f"to mend it, run: {stored.remedy}", file=sys.stderr)
     return 3 if bad else 0
@@ -270,10 +272,15 @@ def _facts(spec: ModelSpec) -> dict[str, object]:
         **spec.card(),
         "note": spec.note,
         "input": f"{recipe.size[0]} x {recipe.size[1]} {recipe.layout}, {recipe.resize}",
+        "in_package": spec.bundled,
         "bytes": min((weight.bytes for weight in spec.weights), default=0),
         "path": str(path) if path else None,
         "int8": optimize.facts(spec, copy) if copy else None,
     }
+
+
+def _in_package(spec: ModelSpec) -> str:
+    return " (in the package)" if spec.bundled else ""
 
 
 def _int8(spec: ModelSpec) -> str:

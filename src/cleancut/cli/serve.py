@@ -177,11 +177,16 @@ def run(args: argparse.Namespace) -> int:
 
 def _serve(services: Services, certificate: Path | None, key: Path | None, *, look: bool) -> int:
     services.start()  # the network is loaded while the routes are made
+    from cleancut.models.choose import choose
     from cleancut.server.app import create_app
     from cleancut.server.listen import Listener
 
     def tell(address: str) -> None:
         print(f"cleancut: ready at {address} (API: {address}/docs)", flush=True)
+        for note in choose(services.settings.defaults).notes:
+            print(
+                f"cleancut: note [{note.partition(': ')[0]}] {note.partition(': ')[2]}", flush=True
+            )
         if look:
             import webbrowser
 

@@ -155,12 +155,14 @@ def _one(order: VideoOrder, args: argparse.Namespace, ending: Ending, place: str
             )
         return replace(made, source=order.source, target=order.target)
 
+    if args.pull:
+        _pull(_lacking(order))
     try:
         made = render()
     except WeightsMissing:
         rows = _wanted(order)
         asking = sys.stdin.isatty() and sys.stderr.isatty() and not args.quiet
-        if not args.pull and not (asking and _agrees(rows)):
+        if args.pull or not (asking and _agrees(rows)):
             raise
         _pull(rows)
         made = render()
@@ -204,6 +206,13 @@ def _wanted(order: VideoOrder) -> list[ModelSpec]:
     return [find("rvm")] if order.video.engine == "rvm" else wanted_models(order.options)
 
 
+def _lacking(order: VideoOrder) -> Sequence[ModelSpec]:
+    from cleancut.models.choose import lacking
+
+    rvm = order.video.engine == "rvm"
+    return lacking(order.options.with_(model="rvm") if rvm else order.options)
+
+
 def _agrees(rows: Sequence[ModelSpec]) -> bool:
     from cleancut.cli.cut import agrees
 
@@ -213,8 +222,7 @@ def _agrees(rows: Sequence[ModelSpec]) -> bool:
 def _pull(rows: Sequence[ModelSpec]) -> None:
     from cleancut.cli.models import pull_models
 
-    failed = pull_models(list(rows), to=sys.stderr)
-    if failed:
+    if rows and (failed := pull_models(rows, to=sys.stderr)):
         raise failed[-1]
 
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from cleancut.arrays import full_scale
 from cleancut.errors import BadArray, BadOption, InputNotFound
-from cleancut.imaging.decode import decode
+from cleancut.imaging.decode import DEFAULT_MAX_MEGAPIXELS, decode
 from cleancut.imaging.files import read_bytes
 
 if TYPE_CHECKING:
@@ -87,6 +87,24 @@ def find_pairs(folder: Path, *, only: Sequence[str] = (), limit: int | None = No
             hint=LAYOUT,
         )
     return Found(tuple(pairs), tuple(skipped))
+
+
+def read_pair(
+    pair: Pair, *, max_megapixels: float = DEFAULT_MAX_MEGAPIXELS
+) -> tuple[Picture, Alpha]:
+    """A picture and its true matte, which are of one size.
+
+    Raises as ``read_truth``, ``BadArray`` also where the sizes differ.
+    """
+    picture = decode(read_bytes(pair.image), max_megapixels=max_megapixels)
+    alpha = read_truth(pair.alpha)
+    if alpha.shape != (picture.height, picture.width):
+        raise BadArray(
+            f"the picture is {picture.width}x{picture.height}, its alpha"
+            f" {alpha.shape[1]}x{alpha.shape[0]}",
+            hint="a matte is as large as its picture",
+        )
+    return picture, alpha
 
 
 def read_truth(path: Path) -> Alpha:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from cleancut.backends.onnxfile import read_signature
 from cleancut.catalog import (
+    AutoPart,
     ModelSpec,
     auto_order,
     custom,
@@ -54,6 +56,25 @@ def choose(options: Options) -> Choice:
     return Choice(spec)
 
 
+def lacking(options: Options) -> tuple[ModelSpec, ...]:
+    """The rows to pull before ``options`` are at their best; none where that was done.
+
+    A named model that is not here. For "auto" the default models, unless one that was pulled has a
+    say already: what ships with the package is always there and does not count.
+    """
+    if options.model != "auto":
+        spec = None if options.model == "echo" else find(options.model)
+        return () if spec is None or spec.path or is_pulled(spec) else (spec,)
+    try:
+        choice = choose(options)
+    except WeightsMissing:
+        return tuple(_allowed(default_models(), options.commercial_only))
+    asked = (choice.lead, choice.portrait, choice.second)
+    if any(spec is not None and not spec.bundled for spec in asked):
+        return ()
+    return tuple(_allowed(default_models(), options.commercial_only))
+
+
 def check(options: Options) -> None:
     """See that the network that ``options`` ask for is here and sound, without loading it.
 
@@ -74,23 +95,23 @@ def check(options: Options) -> None:
 
 
 def _choose_auto(commercial_only: bool) -> Choice:
-    leads, portraits, seconds = (
-        [s for s in auto_order(part) if not commercial_only or s.commercial == "yes"]
-        for part in ("lead", "portrait", "second")
-    )
+    parts: tuple[AutoPart, ...] = ("lead", "portrait", "second")
+    leads, portraits, seconds = (_allowed(auto_order(part), commercial_only) for part in parts)
     lead, portrait, second = (_first_pulled(rows) for rows in (leads, portraits, seconds))
     if lead is None:
         if portrait is None:
-            rows = default_models()
-            names = " ".join(s.id for s in rows if not commercial_only or s.commercial == "yes")
+            names = " ".join(s.id for s in _allowed(default_models(), commercial_only))
+            which = "model that may clearly be used commercially" if commercial_only else "model"
             raise WeightsMissing(
-                "no model is on this machine yet", hint=f"run: cleancut models pull {names}"
+                f"no {which} is on this machine yet", hint=f"run: cleancut models pull {names}"
             )
         return Choice(portrait, notes=(_alone(portrait, leads[0]),))
     if portrait not in portraits[:1]:
         portrait = None  # what the trust in it was fitted to
     if second is lead:
         second = None
+    if lead.bundled and portrait is None:
+        return Choice(lead, notes=(_bundled_alone(lead),))
     notes = []
     if lead is not leads[0]:
         notes.append(f"auto_model: {lead.id}, since {leads[0].id} is not pulled")
@@ -101,6 +122,17 @@ def _choose_auto(commercial_only: bool) -> Choice:
 
 def _first_pulled(rows: list[ModelSpec]) -> ModelSpec | None:
     return next((spec for spec in rows if is_pulled(spec)), None)
+
+
+def _allowed(rows: Iterable[ModelSpec], commercial_only: bool) -> list[ModelSpec]:
+    return [spec for spec in rows if not commercial_only or spec.commercial == "yes"]
+
+
+def _bundled_alone(used: ModelSpec) -> str:
+    return (
+        f"auto_model: {used.id}, which ships with the package, decides alone; larger networks make "
+        "better mattes, get them with: cleancut models pull"
+    )
 
 
 def _alone(used: ModelSpec, missing: ModelSpec) -> str:

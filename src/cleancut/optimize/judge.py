@@ -10,9 +10,7 @@ from statistics import fmean
 from typing import TYPE_CHECKING
 
 from cleancut import metrics
-from cleancut.imaging.decode import decode
-from cleancut.imaging.files import read_bytes
-from cleancut.imaging.pairs import Pair, find_pairs, read_truth
+from cleancut.imaging.pairs import Pair, find_pairs, read_pair
 from cleancut.imaging.resize import upsample_alpha
 from cleancut.optimize.scenes import scene
 from cleancut.weights.optimized import SetScore
@@ -59,7 +57,8 @@ class Truths:
     def each(self) -> Iterator[tuple[str, Rgb, Alpha]]:
         """Set, pixels and true matte of each; raises what decoding raises."""
         for pair in self.pairs:
-            yield pair.set, decode(read_bytes(pair.image)).rgb, read_truth(pair.alpha)
+            picture, truth = read_pair(pair)
+            yield pair.set, picture.rgb, truth
         if not self.pairs:
             for number in range(SCENES):
                 yield "generated", *scene(_FIRST_SCENE + number)

@@ -21,7 +21,7 @@ import numpy as np
 from cleancut.backends import select
 from cleancut.backends.base import Placement
 from cleancut.backends.machine import fingerprint, thread_count
-from cleancut.catalog import ModelSpec, find
+from cleancut.catalog import ModelSpec, Recipe, find
 from cleancut.errors import BadOption, SetupError
 from cleancut.extras import extra
 from cleancut.models.load import Placing, open_original
@@ -162,12 +162,46 @@ def optimize(name: str, plan: Plan | None = None, *, progress: Progress | None =
         choose_pictures(plan.calibrate, plan.pictures),
         judge.choose_truths(plan.pairs),
     )
-    with disk_errors(copy_path(spec).parent), held(lock_path(spec)), _workplace(spec) as work:
+    with (
+        disk_errors(copy_path(spec).parent),
+        held(lock_path(spec)),
+        _workplace(copy_path(spec).parent / ".optimize") as work,
+    ):
         original = _Original(spec, found, open_original(spec, Placing()), truths)
         ranges = _Ranges.measure(original, pictures, work, tell)
         best, curve = _search(original, ranges, work, tell)
         copy = _finish(best, original, ranges, tell)
         return put_copy(spec, replace(copy, curve=curve), best.path)
+
+
+def quantise(
+    source: Path,
+    target: Path,
+    recipe: Recipe,
+    plan: Plan | None = None,
+    *,
+    progress: Progress | None = None,
+) -> Optimized:
+    """Write the int8 copy of an ONNX file that is no row of the catalog to ``target``.
+
+    Made, measured and chosen as by ``optimize``; the store stays as it is. ``target`` may be
+    ``source``. Raises as ``optimize`` does.
+    """
+    _check_tools()
+    spec = ModelSpec("custom", source.name, "saliency", recipe, path=source)
+    plan, tell = plan or Plan(), progress or _silent
+    pictures, truths = (
+        choose_pictures(plan.calibrate, plan.pictures),
+        judge.choose_truths(plan.pairs),
+    )
+    folder = target.with_name(f".{target.stem}.optimize")
+    with disk_errors(target.parent), _workplace(folder) as work:
+        original = _Original(spec, resolve(spec), open_original(spec, Placing()), truths)
+        ranges = _Ranges.measure(original, pictures, work, tell)
+        best, curve = _search(original, ranges, work, tell)
+        copy = replace(_finish(best, original, ranges, tell), curve=curve, file=target.name)
+        best.path.replace(target)
+    return copy
 
 
 def check(spec: ModelSpec) -> None:
@@ -177,6 +211,10 @@ def check(spec: ModelSpec) -> None:
             f"{spec.id}: only still networks of the catalog are optimised",
             hint="run: cleancut models list",
         )
+    _check_tools()
+
+
+def _check_tools() -> None:
     with extra("optimize"):
         if find_spec("nncf") is None:
             raise ModuleNotFoundError("No module named 'nncf'", name="nncf")
@@ -333,9 +371,8 @@ def _finish(best: _Candidate, original: _Original, ranges: _Ranges, tell: Progre
 
 
 @contextmanager
-def _workplace(spec: ModelSpec) -> Iterator[Path]:
-    """A folder on the store's disk, emptied before and after; a killed run's is taken over."""
-    folder = copy_path(spec).parent / ".optimize"
+def _workplace(folder: Path) -> Iterator[Path]:
+    """``folder``, on the target's disk, emptied before and after; a killed run's is taken over."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     try:

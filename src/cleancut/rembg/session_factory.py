@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from cleancut.engine import Engine, shared
 from cleancut.errors import BackendUnavailable, UnknownModel, WeightsMissing
-from cleancut.models.choose import choose
+from cleancut.models.choose import choose, lacking
 from cleancut.options import Options
 from cleancut.rembg.faults import BadArgument, NotOffered, UnknownArgument, UnknownSession
 from cleancut.rembg.sessions import Session
@@ -82,7 +82,8 @@ def new_session(
     order of preference: the first that works is taken, with a ``RuntimeWarning`` if that is not
     the first. Without them the fastest is measured. Of ``sess_opts`` only
     ``intra_op_num_threads`` counts. ``model_path`` belongs to u2net_custom, dis_custom and
-    ben_custom. With ``pull`` missing weights are downloaded first, as rembg does unasked.
+    ben_custom. With ``pull`` missing weights are downloaded first, as rembg does unasked; for
+    "auto" unless a model was pulled before.
 
     Two sessions of one model share it. Raises ``UnknownSession`` and ``NotOffered`` (both
     ``ValueError``), ``WeightsMissing``, ``BackendUnavailable``.
@@ -90,6 +91,8 @@ def new_session(
     check_extras(args, kwargs)
     options = options_of(model_name, model_path)
     engine = _engine(getattr(sess_opts, "intra_op_num_threads", 0) or 0)
+    if pull and options.model == "auto" and lacking(options):
+        _pull(options)
     try:
         return _open(model_name, engine, options, providers)
     except UnknownModel as error:

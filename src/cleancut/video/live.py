@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from cleancut.video.options import VideoOptions
 
 #: Image models for cameras, the quickest first.
-_QUICK = ("selfie-landscape", "selfie", "modnet")
+_QUICK = ("selfie-landscape", "selfie", "modnet", "cleancut-nano")
 #: Seconds between two reports while it runs.
 _EVERY_S = 2.0
 #: A camera's first frames are dark.

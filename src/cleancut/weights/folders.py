@@ -18,6 +18,8 @@ from cleancut.errors import WeightsError
 
 Environ = Mapping[str, str]
 PlaceKind = Literal["folder", "bundled", "store", "rembg"]
+#: The weights that ship inside the package.
+BUNDLED = Path(__file__).resolve().parent.parent / "bundled"
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +80,7 @@ def places(environ: Environ | None = None) -> list[Place]:
     env = os.environ if environ is None else environ
     extra = [part for part in env.get("CLEANCUT_MODELS", "").split(os.pathsep) if part.strip()]
     found = [Place("folder", _expanded(part.strip())) for part in extra]
-    found.append(Place("bundled", Path(__file__).resolve().parent.parent / "bundled"))
+    found.append(Place("bundled", BUNDLED))
     found.append(Place("store", models_folder(env)))
     if env.get("U2NET_HOME"):
         found.append(Place("rembg", _expanded(env["U2NET_HOME"])))

@@ -15,7 +15,7 @@ from cleancut.weights.folders import Environ, cache_folder, home, models_folder
 from cleancut.weights.https import OpenUrl, Progress, open_https
 from cleancut.weights.lock import held
 from cleancut.weights.packages import Packages, sweep
-from cleancut.weights.resolve import Found, candidates, check
+from cleancut.weights.resolve import Found, candidates, check, resolve
 from cleancut.weights.sources import fetch, source_name
 from cleancut.weights.store import disk_errors, full_disk, lock_path, put, staging
 
@@ -100,6 +100,8 @@ def _pull(job: _Job) -> Pulled:
             job.progress(0, None, f"waiting for another process that is pulling {spec.id}")
 
     found = _usable(job)
+    if found is None and spec.bundled:
+        resolve(spec, environ=job.environ)  # says what is wrong with the package
     if not (found and found.prepared):
         folder = models_folder(job.environ) / spec.id
         with disk_errors(folder), held(lock_path(spec, job.environ), waiting=waiting):

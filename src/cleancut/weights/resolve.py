@@ -17,6 +17,9 @@ from cleancut.weights.digest import remembered_sha256, sha256_of
 from cleancut.weights.folders import Environ, Place, PlaceKind, cache_folder, places
 from cleancut.weights.manifest import read_manifest
 
+#: What puts a file of the package back.
+REINSTALL = "pip install --force-reinstall --no-deps cleancut"
+
 
 @dataclass(frozen=True, slots=True)
 class Found:
@@ -37,8 +40,9 @@ class Found:
 def resolve(spec: ModelSpec, *, environ: Environ | None = None) -> Found:
     """The first place that holds the weights of ``spec``, verified.
 
-    Raises ``WeightsMissing`` if no place has them, ``WeightsCorrupt`` if the store's own file is
-    not what it should be. A wrong file in any other folder is passed over and named in the error.
+    Raises ``WeightsMissing`` if no place has them, ``WeightsCorrupt`` if the store's or the
+    package's own file is not what it should be. A wrong file in any other folder is passed over
+    and named in the error.
     """
     cache = cache_folder(environ)
     if spec.path is not None:
@@ -49,16 +53,19 @@ def resolve(spec: ModelSpec, *, environ: Environ | None = None) -> Found:
         if found := check(place, weight, path, cache):
             return found
         wrong.append(path)
-        if place.kind == "store":
+        if place.kind in ("store", "bundled"):
             broken = path
     if broken:
         raise WeightsCorrupt(
             f"{spec.id}: {broken} is damaged or not the catalogued file",
-            hint=f"run: cleancut models pull {spec.id}",
+            hint=f"run: {remedy(spec)}",
         )
-    raise WeightsMissing(
-        _missing(spec, wrong, environ), hint=f"run: cleancut models pull {spec.id}"
-    )
+    raise WeightsMissing(_missing(spec, wrong, environ), hint=f"run: {remedy(spec)}")
+
+
+def remedy(spec: ModelSpec) -> str:
+    """The command that puts the weights of ``spec`` onto this machine."""
+    return REINSTALL if spec.bundled else f"cleancut models pull {spec.id}"
 
 
 def is_pulled(spec: ModelSpec, *, environ: Environ | None = None) -> Path | None:
@@ -123,6 +130,8 @@ def _paths(spec: ModelSpec, weight: WeightFile, place: Place) -> list[Path]:
     """Where a place may keep the file: the store in one way, foreign folders in several."""
     if place.kind == "store":
         return [place.folder / spec.id / weight.file]
+    if place.kind == "bundled":
+        return [place.folder / weight.file]
     names = [weight.file, *weight.also_named]
     if len(weight.parts) == 1:
         names.append(weight.parts[0].name)
@@ -145,6 +154,8 @@ def _given(path: Path, cache: Path) -> Found:
 
 
 def _missing(spec: ModelSpec, wrong: list[Path], environ: Environ | None) -> str:
+    if spec.bundled:
+        return f"{spec.id}: its file is missing in the package"
     looked = ", ".join(str(place.folder) for place in places(environ) if place.kind != "bundled")
     message = f"{spec.id}: the weights are not on this machine (looked in {looked})"
     if wrong:

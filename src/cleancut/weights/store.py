@@ -1,4 +1,4 @@
-"""The store: put weights into it, list, verify and remove them.
+"""The store: put weights into it, list, verify and remove them; those in the package are verified.
 
 A model's folder is ``<home>/models/<id>/``. Files come into it by an atomic rename after their
 hashes were checked and they were synced to disk, so that at any moment there is the old file, the
@@ -20,16 +20,16 @@ from cleancut.catalog import ModelSpec, WeightFile, catalog, find
 from cleancut.errors import WeightsError, WeightsMissing
 from cleancut.weights.convert import prepare
 from cleancut.weights.digest import sha256_of
-from cleancut.weights.folders import Environ, cache_folder, home, models_folder
+from cleancut.weights.folders import Environ, cache_folder, home, models_folder, places
 from cleancut.weights.lock import held
 from cleancut.weights.manifest import Manifest, manifest_path, manifest_text, read_manifest
 from cleancut.weights.optimized import Optimized, copy_path, copy_text, problem_of_copy
-from cleancut.weights.resolve import Found, candidates, check
+from cleancut.weights.resolve import Found, candidates, check, remedy
 
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """One file in the store; ``problem`` is empty, or says what is wrong with it.
+    """One file in the store or the package; ``problem`` is empty, or says what is wrong with it.
 
     ``int8`` marks the copy that was made of the weights.
     """
@@ -44,7 +44,7 @@ class Stored:
     @property
     def remedy(self) -> str:
         """The command that puts a sound file in its place."""
-        return f"cleancut models {'optimize' if self.int8 else 'pull'} {self.id}"
+        return f"cleancut models optimize {self.id}" if self.int8 else remedy(find(self.id))
 
 
 def installed(environ: Environ | None = None) -> list[Stored]:
@@ -60,13 +60,16 @@ def installed(environ: Environ | None = None) -> list[Stored]:
 def verify(names: Iterable[str] = (), *, environ: Environ | None = None) -> list[Stored]:
     """Hash the stored files again; each answer's ``problem`` is empty if it is sound.
 
-    Without ``names`` all files of the store, int8 copies included. Raises ``UnknownModel`` for a
-    wrong name and ``WeightsMissing`` for a model that is not in the store.
+    Without ``names`` all files of the store and the package, int8 copies included. Raises
+    ``UnknownModel`` for a wrong name and ``WeightsMissing`` for a model that is in neither.
     """
     wanted = [find(name) for name in names]
     found: list[Stored] = []
     for spec in wanted or catalog().values():
-        mine = [c for c in candidates(spec, environ) if c[0].kind == "store"]
+        mine = [c for c in candidates(spec, environ) if c[0].kind in ("store", "bundled")]
+        if spec.bundled and not mine:
+            found.append(_lost(spec, environ))
+            continue
         if wanted and not mine and not copy_path(spec, environ).is_file():
             raise _not_stored(spec)
         for place, weight, path in mine:
@@ -76,6 +79,11 @@ def verify(names: Iterable[str] = (), *, environ: Environ | None = None) -> list
         if copy := _verify_copy(spec, environ):
             found.append(copy)
     return found
+
+
+def _lost(spec: ModelSpec, environ: Environ | None) -> Stored:
+    (folder,) = (place.folder for place in places(environ) if place.kind == "bundled")
+    return Stored(spec.id, folder / spec.weights[0].file, 0, None, "missing in the package")
 
 
 def _verify_copy(spec: ModelSpec, environ: Environ | None) -> Stored | None:
@@ -89,7 +97,8 @@ def _verify_copy(spec: ModelSpec, environ: Environ | None) -> Stored | None:
 def remove(names: Iterable[str], *, environ: Environ | None = None) -> list[Path]:
     """Delete models from the store, interrupted downloads included; the files deleted.
 
-    Raises ``WeightsMissing`` for a model that is not in the store.
+    Of a model that ships with the package only what was made of it here, its int8 copy. Raises
+    ``WeightsMissing`` for a model that is not in the store.
     """
     removed: list[Path] = []
     for spec in [find(name) for name in names]:
@@ -219,9 +228,12 @@ def _problem(weight: WeightFile, path: Path) -> str:
 
 
 def _not_stored(spec: ModelSpec) -> WeightsMissing:
-    return WeightsMissing(
-        f"{spec.id} is not in the store", hint=f"run: cleancut models pull {spec.id}"
-    )
+    if spec.bundled:
+        return WeightsMissing(
+            f"{spec.id} is a part of the package; the store has nothing of it",
+            hint="it goes with: pip uninstall cleancut",
+        )
+    return WeightsMissing(f"{spec.id} is not in the store", hint=f"run: {remedy(spec)}")
 
 
 def full_disk(folder: Path, need: int = 0) -> WeightsError:

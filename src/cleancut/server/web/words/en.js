@@ -319,7 +319,7 @@ export default {
   "error.timed-out.do": "Make it smaller, or turn off “Fine hair”.",
   "error.out-of-memory": "The server has too little memory for this picture.",
   "error.out-of-memory.do": "Make it smaller.",
-  "error.weights-missing": "The server has no model yet.",
+  "error.weights-missing": "The server does not have this model.",
   "error.weights-missing.do": "Whoever runs it has to type: cleancut models pull",
   "error.missing-dependency": "The server lacks a part for this.",
   "error.missing-dependency.do": "Choose another format; the details name the part.",

@@ -319,7 +319,7 @@ export default {
   "error.timed-out.do": "请缩小图片，或关闭“发丝与绒毛精修”。",
   "error.out-of-memory": "服务器内存不足，无法处理这张图片。",
   "error.out-of-memory.do": "请缩小图片。",
-  "error.weights-missing": "服务器上还没有模型。",
+  "error.weights-missing": "服务器上没有这个模型。",
   "error.weights-missing.do": "请管理员运行：cleancut models pull",
   "error.missing-dependency": "服务器缺少所需组件。",
   "error.missing-dependency.do": "请换用其他格式；详细信息中有组件名称。",

@@ -1,0 +1,25 @@
+"""``cleancut distill``: train a small network on what a large one says."""
+
+from __future__ import annotations
+
+import argparse
+
+from cleancut.cli import distill_label
+
+_ACTIONS = {"label": distill_label}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The subcommands of ``distill``."""
+    actions = parser.add_subparsers(dest="action", metavar="action", required=True)
+    for name, module in _ACTIONS.items():
+        sub = actions.add_parser(
+            name, help=module.HELP, description=module.HELP, allow_abbrev=False
+        )
+        sub.set_defaults(parser=sub)  # errors point at this action's --help
+        module.add_arguments(sub)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run one action of ``distill``."""
+    return _ACTIONS[args.action].run(args)
