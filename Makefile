@@ -5,7 +5,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo serve test soak check lint fmt docs docs-picture bench-start bench-speed bench-server \
+.PHONY: demo serve test soak check lint fmt docs docs-picture bundle bench-start bench-speed bench-server \
 	bench-page bench-accuracy bench-video clean
 
 demo: $(VENV)/.installed
@@ -42,6 +42,12 @@ docs-picture: $(VENV)/.dev
 	$(BIN)/cleancut models pull
 	$(BIN)/python docs/picture.py
 	$(BIN)/python docs/page_pictures.py
+
+# Puts an exported student (NAME.onnx with NAME.toml beside it) and its catalog row into the package.
+bundle: $(VENV)/.dev
+	@test -n "$(ONNX)" || { echo "give the exported network: make bundle ONNX=cleancut-nano.onnx"; exit 1; }
+	$(BIN)/python docs/bundle.py "$(ONNX)"
+	$(BIN)/python docs/generate.py
 
 # Prints rembg's side and ours, of one run; makes .venv-rembg for the peer.
 bench-start: $(VENV)/.installed

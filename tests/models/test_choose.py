@@ -46,7 +46,7 @@ def test_auto_takes_the_best_that_is_here_and_says_when_it_is_not_the_first(home
     _lay_down(home, "u2netp")
     small = choose(Options(commercial_only=True))
     assert _ids(small) == ("u2netp", "modnet", None)
-    assert small.notes == ()
+    assert small.notes == ("auto_model: u2netp, since u2net is not pulled",)
     assert choose(Options()).portrait.id == "modnet"
     _lay_down(home, "isnet")
     full = choose(Options())

@@ -34,6 +34,39 @@ def ranges(plain: onnx.ModelProto) -> dict[str, tuple[float, float]]:
     return {**found, "a": (0.0, top), "grown": (0.0, top)}
 
 
+def test_weights_stored_in_fewer_bits_become_what_they_stand_for() -> None:
+    rng = np.random.default_rng(5)
+    codes = rng.integers(-127, 127, (4, 3, 1, 1)).astype(np.int8)
+    scale = np.linspace(0.01, 0.04, 4, dtype=np.float32)
+    floats, node = onnx.TensorProto.FLOAT, onnx.helper.make_node
+    cast = [node("Cast", ["codes"], ["c"], to=floats), node("Mul", ["c", "scales"], ["w"])]
+    quantised = [node("DequantizeLinear", ["codes", "scale"], ["w"], axis=0)]
+    answers = []
+    for how in (cast, quantised):
+        value = onnx.helper.make_tensor_value_info
+        graph = onnx.helper.make_graph(
+            [*how, node("Conv", ["x", "w"], ["y"])],
+            "stored",
+            [value("x", floats, [1, 3, 4, 4])],
+            [value("y", floats, [1, 4, 4, 4])],
+            [
+                numpy_helper.from_array(codes, "codes"),
+                numpy_helper.from_array(scale, "scale"),
+                numpy_helper.from_array(scale.reshape(4, 1, 1, 1), "scales"),
+            ],
+        )
+        opset = onnx.helper.make_opsetid("", 17)
+        stored = onnx.helper.make_model(graph, opset_imports=[opset], ir_version=8)
+        x = rng.random((1, 3, 4, 4), np.float32)
+        before = run(stored, x=x)["y"]
+        plain = as_float(stored)
+        assert [n.op_type for n in plain.graph.node] == ["Conv"]
+        assert [t.name for t in plain.graph.initializer] == ["w"]
+        assert np.allclose(run(plain, x=x)["y"], before, atol=1e-6)
+        answers.append(numpy_helper.to_array(plain.graph.initializer[0]))
+    assert np.allclose(answers[0], answers[1])
+
+
 def test_half_precision_becomes_single_and_its_casts_go(tmp_path: Path) -> None:
     half = onnx.load(graphs.half_inside(tmp_path / "half.onnx"))
     wide = as_float(onnx.load(tmp_path / "half.onnx"))

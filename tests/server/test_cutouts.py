@@ -293,7 +293,8 @@ def test_what_can_be_asked_for(tmp_path: Path) -> None:
     assert rows["crop"] == rows["crop"] | {"kind": "boolean", "default": True}
     assert rows["refine"]["choices"] == ["off", "fast", "best"]
     assert "recipe" not in rows
-    assert models == [{"id": "echo", "title": "echo", "default": True}]
+    assert models[0] == {"id": "echo", "title": "echo", "default": True}
+    assert [row["id"] for row in models[1:3]] == ["auto", "cleancut-nano"]
 
 
 def test_presets_can_be_asked_for_and_taken(tmp_path: Path) -> None:

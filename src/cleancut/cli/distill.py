@@ -22,4 +22,5 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run one action of ``distill``."""
-    return _ACTIONS[args.action].run(args)
+    code: int = _ACTIONS[args.action].run(args)
+    return code

@@ -37,7 +37,6 @@ examples:
   cleancut distill label photos -o labels --teacher isnet --views 4
   cleancut distill label photos -o labels --limit 50     a first look at teacher and speed
   cleancut distill label photos -o labels --limit 0      write labels of the looks that are there
-  cleancut distill train config.toml --labels labels -o run
 
 exit codes: 0 all labelled, 2 to 4 none could be, 5 some could not, 130 interrupted
 """

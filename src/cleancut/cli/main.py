@@ -33,8 +33,8 @@ EXIT_TERMINATED = 143
 
 EPILOG = """\
 examples:
-  cleancut models pull                      get the default models
   cleancut cut photo.jpg                    -> photo.cutout.png
+  cleancut models pull                      get the larger models, for better mattes
   cleancut cut a.jpg b.webp -o out/ --crop --background white --format jpg
   cat photo.jpg | cleancut cut - > cutout.png
   cleancut doctor                           what is installed, and what would mend it

@@ -30,9 +30,9 @@ _LOST, _TRIES = 0.4, 6
 
 
 def check_pair(rgb: Bytes, alpha: Bytes) -> None:
-    """Raise ``BadArray`` unless ``rgb`` is (H, W, 3) and ``alpha`` (H, W) or (H, W, C), uint8."""
+    """Raise ``BadArray`` unless ``rgb`` is (H, W, 3) uint8 and ``alpha`` (H, W) uint8."""
     _check_rgb(rgb)
-    if alpha.ndim not in (2, 3) or alpha.shape[:2] != rgb.shape[:2] or alpha.dtype != np.uint8:
+    if alpha.shape != rgb.shape[:2] or alpha.dtype != np.uint8:
         tall, wide = rgb.shape[:2]
         raise BadArray(f"alpha: expected {tall} x {wide} uint8, got {alpha.shape} {alpha.dtype}")
 
@@ -57,10 +57,7 @@ def as_bytes(pixels: Any) -> Bytes:
 
 
 def stretched(rgb: Bytes, alpha: Bytes, size: int) -> tuple[Bytes, Bytes]:
-    """A picture and its matte as squares of ``size`` pixels, whatever their proportions.
-
-    ``alpha`` may have channels (H, W, C): the matte, and what goes with it.
-    """
+    """A picture and its matte as squares of ``size`` pixels, whatever their proportions."""
     check_pair(rgb, alpha)
     return resized(rgb, size, size), resized(alpha, size, size)
 
@@ -68,16 +65,20 @@ def stretched(rgb: Bytes, alpha: Bytes, size: int) -> tuple[Bytes, Bytes]:
 def cropped(
     rgb: Bytes, alpha: Bytes, rng: np.random.Generator, keep: float = 0.5
 ) -> tuple[Bytes, Bytes]:
-    """A random part of a picture with each side at least ``keep`` (0..1) times as long.
+    """A random part, as ``window`` chooses it, of a picture and of its matte."""
+    check_pair(rgb, alpha)
+    part = window(alpha, rng, keep)
+    return rgb[part].copy(), alpha[part].copy()
+
+
+def window(alpha: Bytes, rng: np.random.Generator, keep: float = 0.5) -> tuple[slice, slice]:
+    """Rows and columns of a random part with each side at least ``keep`` (0..1) times as long.
 
     Both sides are shortened much alike. Most of the subject stays inside, or nothing is cut: what
-    is left of it at the rim of a picture would not be its subject. ``alpha`` may have channels
-    (H, W, C), the first of which is the matte.
+    is left of it at the rim of a picture would not be its subject.
     """
-    check_pair(rgb, alpha)
-    height, width = alpha.shape[:2]
-    matte = alpha if alpha.ndim == 2 else alpha[..., 0]
-    total = int(matte.sum(dtype=np.int64))
+    height, width = alpha.shape
+    total = int(alpha.sum(dtype=np.int64))
     for _ in range(_TRIES):
         share = rng.uniform(keep, 1)
         tall, wide = (
@@ -85,10 +86,10 @@ def cropped(
             for side in (height, width)
         )
         top, left = int(rng.integers(height - tall + 1)), int(rng.integers(width - wide + 1))
-        part = np.s_[top : top + tall, left : left + wide]
-        if int(matte[part].sum(dtype=np.int64)) >= (1 - _LOST) * total:
-            return rgb[part].copy(), alpha[part].copy()
-    return rgb.copy(), alpha.copy()
+        part = slice(top, top + tall), slice(left, left + wide)
+        if int(alpha[part].sum(dtype=np.int64)) >= (1 - _LOST) * total:
+            return part
+    return slice(0, height), slice(0, width)
 
 
 def degrade(rgb: Bytes, rng: np.random.Generator) -> Bytes:

@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     Bytes = NDArray[np.uint8]
     Sample = tuple[Bytes, Bytes, Bytes]
 
-#: Chances that a composite stands on a plain studio backdrop, and that a drawn picture has none.
-_PLAIN = 0.35
+#: Chances that a composite stands on a plain studio backdrop, and that graphics stand on paper.
+_PLAIN, _PAPER = 0.35, 0.6
 #: Disagreement of the teacher's views (of 255) at which a pixel's target is not believed at all.
 _LOST = 160.0
 #: A subject that fills less of its photograph is not worth moving elsewhere.
@@ -59,7 +59,7 @@ class Pictures:
     def __init__(self, config: TrainConfig, labels: Labels, backgrounds: tuple[Path, ...]) -> None:
         data = config.data
         self.config, self.labels, self.backgrounds = config, labels, backgrounds
-        self._photos = _Draw(
+        self._photos = Draw(
             [row for row in labels.rows if row.agreement >= data.min_agreement], data.weights
         )
         self._subjects = self._photos.only(
@@ -131,7 +131,7 @@ class Pictures:
         return _square(rgb, alpha, trust, size)
 
     def _drawn(self, rng: np.random.Generator, size: int) -> Sample:
-        behind = None if rng.random() < _PLAIN or not self.backgrounds else self._background(rng)
+        behind = None if rng.random() < _PAPER or not self.backgrounds else self._background(rng)
         rgb, alpha = drawn(rng, size, backdrop=behind)
         return rgb, alpha, np.full_like(alpha, 255)
 
@@ -154,7 +154,7 @@ class Pictures:
         return _square(rgb[part], alpha[part], trust[part], size)
 
     def _labelled(self, row: Label) -> Sample:
-        rgb = _read_rgb(self.labels.photos / row.photo)
+        rgb = self.labels.rgb(row)
         alpha, spread = self.labels.matte(row), self.labels.spread(row)
         trust = np.clip(255 * (1 - spread.astype(np.float32) / _LOST), 0, 255).astype(np.uint8)
         return rgb, alpha, trust
@@ -163,7 +163,7 @@ class Pictures:
         return _read_rgb(self.backgrounds[int(rng.integers(len(self.backgrounds)))])
 
 
-class _Draw:
+class Draw:
     """Labelled photographs, drawn by the weight of their prefix."""
 
     def __init__(self, rows: list[Label], weights: dict[str, float]) -> None:
@@ -175,8 +175,8 @@ class _Draw:
     def __len__(self) -> int:
         return len(self._rows)
 
-    def only(self, which: Callable[[Label], bool]) -> _Draw:
-        return _Draw([row for row in self._rows if which(row)], self._weights)
+    def only(self, which: Callable[[Label], bool]) -> Draw:
+        return Draw([row for row in self._rows if which(row)], self._weights)
 
     def one(self, rng: np.random.Generator) -> Label:
         place = np.searchsorted(self._upto, rng.random() * self._upto[-1], side="right")

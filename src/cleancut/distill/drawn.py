@@ -1,8 +1,8 @@
 """Logos, wordmarks and other graphics with exact mattes, made up on the spot.
 
 What is graphic is the subject: everything that is not background, whatever its colour. Holes of
-letters and rings are background. Graphics are drawn at twice their size, premultiplied, and averaged
-down, so that an edge's alpha is the share of the pixel that is covered.
+letters and rings are background. Graphics are drawn at twice their size, premultiplied, and
+averaged down, so that an edge's alpha is the share of the pixel that is covered.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
-from cleancut.distill.augment import resized
+from cleancut.distill.augment import as_bytes, resized
 from cleancut.distill.lettering import fonts, lettered, phrase
-from cleancut.distill.marks import HOLE, Layer, fitted, mark
+from cleancut.distill.marks import HOLE, SIGN, Layer, fitted, mark
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,10 +29,13 @@ if TYPE_CHECKING:
     Colour = NDArray[np.float64]
 
 _FINER = 2
+#: Chances of words, and of a picture that is turned.
+_WORDY, _TURNED = 0.45, 0.1
 #: Share of pictures without a photograph behind that are on white, on plain paint, on a gradient.
 _WHITE, _FLAT = 0.55, 0.3
-#: Least distance of an ink from a plain background, in levels.
-_SEEN = 48
+#: Least distance of the main inks from the background's mean colour, in levels.
+_SEEN = 60
+_TRIES = 8
 
 
 def drawn(
@@ -41,65 +44,71 @@ def drawn(
     """A made-up graphic, ``size`` pixels square (uint8 RGB), and its exact matte (uint8).
 
     On ``backdrop``, a photograph (H, W, 3) of any size, or else on white, a plain colour or a
-    gradient. Proportions are those of a wide or tall picture that was stretched to a square, which is
-    how a network of square input sees it.
+    gradient. Proportions are those of a wide or tall picture that was stretched to a square, which
+    is how a network of square input sees it.
     """
-    aspect = float(np.exp(rng.uniform(math.log(0.6), math.log(1.5))))
-    wordy = rng.random() < 0.5
-    if wordy:
-        aspect = float(np.exp(rng.uniform(math.log(0.9), math.log(3))))
+    wordy = rng.random() < _WORDY
+    aspect = float(np.exp(rng.uniform(*((-0.1, 1.1) if wordy else (-0.5, 0.5)))))
     area = _FINER * size
     wide, tall = round(area * math.sqrt(aspect)), round(area / math.sqrt(aspect))
     scene, paper = _backdrop(rng, size, backdrop)
-    sheet = _Sheet(wide, tall, _inks(rng, paper))
-    margin = rng.uniform(0.03, 0.2)
+    around = np.array(cv2.mean(scene)[:3])
+    sheet = _Sheet(wide, tall, _inks(rng, around), paper)
+    margin = rng.uniform(0.03, 0.18)
     x, y = round(margin * wide), round(margin * tall)
     box = (x, y, wide - 2 * x, tall - 2 * y)
-    (_with_words if wordy else _without_words)(rng, sheet, box, holes=paper is None)
-    if rng.random() < 0.12:
+    (_with_words if wordy else _without_words)(rng, sheet, box)
+    if rng.random() < _TURNED:
         sheet.turn(rng.uniform(-25, 25))
     ink, matte = resized(sheet.colours, size, size), resized(sheet.alpha, size, size)
     behind = cv2.multiply(scene, cv2.merge([255 - matte] * 3), scale=1 / 255)
-    return cv2.add(ink, behind), matte
+    return as_bytes(cv2.add(ink, behind)), matte
 
 
 class _Sheet:
-    """Ink on nothing: premultiplied colours and alpha, uint8, and the inks to be used."""
+    """Ink on nothing: premultiplied colours and alpha, uint8, and the inks to be used.
 
-    def __init__(self, wide: int, tall: int, inks: Sequence[Colour]) -> None:
+    ``paper`` is the background's colour, if it is one.
+    """
+
+    def __init__(self, wide: int, tall: int, inks: Sequence[Colour], paper: Colour | None) -> None:
         self.colours: Bytes = np.zeros((tall, wide, 3), np.uint8)
         self.alpha: Bytes = np.zeros((tall, wide), np.uint8)
-        self.inks = inks
+        self.inks, self.paper = inks, paper
 
     def lay(self, mask: Bytes, ink: Colour | Bytes | None, left: int, top: int) -> None:
         """Ink through a mask; None takes what is there away. A picture as ink is a gradient."""
         tall, wide = self.alpha.shape
-        cut = mask[max(0, -top) : tall - top, max(0, -left) : wide - left]
-        left, top = max(0, left), max(0, top)
-        if not cut.size:
+        x, y, w, h = cv2.boundingRect(mask)
+        x, w = max(x, -left), min(x + w, wide - left)
+        y, h = max(y, -top), min(y + h, tall - top)
+        if w <= x or h <= y:
             return
-        part = np.s_[top : top + cut.shape[0], left : left + cut.shape[1]]
+        cut = mask[y:h, x:w]
+        part = np.s_[top + y : top + h, left + x : left + w]
         rest = cv2.bitwise_not(cut)
-        self.alpha[part] = cv2.multiply(self.alpha[part], rest, scale=1 / 255)
-        self.colours[part] = cv2.multiply(self.colours[part], cv2.merge([rest] * 3), scale=1 / 255)
-        if ink is None:
-            return
-        self.alpha[part] += cut
-        if ink.ndim == 1:
-            paint = cv2.merge([cv2.convertScaleAbs(cut, alpha=level / 255) for level in ink])
-        else:
-            gradient = cv2.resize(
-                ink.astype(np.uint8), cut.shape[::-1], interpolation=cv2.INTER_LINEAR
-            )
-            paint = cv2.multiply(gradient, cv2.merge([cut] * 3), scale=1 / 255)
-        self.colours[part] = cv2.add(self.colours[part], paint)
+        alpha = cv2.multiply(self.alpha[part], rest, scale=1 / 255)
+        colours = cv2.multiply(self.colours[part], cv2.merge([rest] * 3), scale=1 / 255)
+        if ink is not None:
+            alpha = cv2.add(alpha, cut)
+            colours = cv2.add(colours, _inked(cut, ink))
+        self.alpha[part], self.colours[part] = alpha, colours
 
     def turn(self, degrees: float) -> None:
         """All of it around the middle."""
         tall, wide = self.alpha.shape
         move = cv2.getRotationMatrix2D((wide / 2, tall / 2), degrees, 0.85)
-        self.colours = cv2.warpAffine(self.colours, move, (wide, tall))
-        self.alpha = cv2.warpAffine(self.alpha, move, (wide, tall))
+        self.colours = as_bytes(cv2.warpAffine(self.colours, move, (wide, tall)))
+        self.alpha = as_bytes(cv2.warpAffine(self.alpha, move, (wide, tall)))
+
+
+def _inked(mask: Bytes, ink: Colour | Bytes) -> Bytes:
+    """A mask's premultiplied colours."""
+    if ink.ndim == 1:
+        return as_bytes(cv2.merge([cv2.convertScaleAbs(mask, alpha=n / 255) for n in ink]))
+    size = mask.shape[1], mask.shape[0]
+    gradient = cv2.resize(as_bytes(ink), size, interpolation=cv2.INTER_LINEAR)
+    return as_bytes(cv2.multiply(gradient, cv2.merge([mask] * 3), scale=1 / 255))
 
 
 def _backdrop(
@@ -109,7 +118,7 @@ def _backdrop(
     if photo is not None:
         scene = resized(photo, size, size)
         if rng.random() < 0.35:
-            scene = cv2.GaussianBlur(scene, (0, 0), float(np.exp(rng.uniform(0, 2.5))))
+            scene = as_bytes(cv2.GaussianBlur(scene, (0, 0), float(np.exp(rng.uniform(0, 2.5)))))
         return scene, None
     chance = rng.random()
     paper = np.full(3, 255.0)
@@ -131,33 +140,34 @@ def _gradient(rng: np.random.Generator, colour: Colour) -> Bytes:
     if rng.random() < 0.3:
         way = np.clip(np.hypot(x, y) / 1.4, 0, 1)
     blend = colour + way[..., None] * (other - colour)
-    return np.clip(np.rint(blend), 0, 255).astype(np.uint8)
+    return as_bytes(np.clip(np.rint(blend), 0, 255))
 
 
-def _inks(rng: np.random.Generator, paper: Colour | None) -> list[Colour]:
-    """Four to six inks: the first two are told from the paper, others may match it."""
+def _inks(rng: np.random.Generator, around: Colour) -> list[Colour]:
+    """Four to six inks: the first two are told from what is around, others may match it."""
     inks: list[Colour] = []
-    base = rng.uniform(0, 180)
+    hue = rng.uniform(0, 180)
     related = rng.random() < 0.4
-    while len(inks) < int(rng.integers(4, 7)):
-        ink = _ink(rng, base if related else rng.uniform(0, 180))
-        if len(inks) < 2 and paper is not None and np.abs(ink - paper).max() < _SEEN:
-            base = rng.uniform(0, 180)
-            continue
+    for _ in range(int(rng.integers(4, 7))):
+        ink = _ink(rng, hue if related else rng.uniform(0, 180))
+        for _ in range(_TRIES):
+            if len(inks) > 1 or np.abs(ink - around).max() >= _SEEN:
+                break
+            ink = _ink(rng, rng.uniform(0, 180))
         inks.append(ink)
     return inks
 
 
 def _ink(rng: np.random.Generator, hue: float) -> Colour:
+    """Black, white, grey, or a strong colour of about ``hue`` (0..180)."""
     chance = rng.random()
     if chance < 0.2:
         return np.full(3, rng.uniform(0, 40))
     if chance < 0.35:
         return np.full(3, 255.0 if rng.random() < 0.7 else rng.uniform(60, 255))
-    pixel = np.array(
-        [[[int(hue + rng.normal(0, 12)) % 180, rng.integers(110, 256), rng.integers(70, 256)]]]
-    )
-    return np.asarray(cv2.cvtColor(pixel.astype(np.uint8), cv2.COLOR_HSV2RGB)[0, 0], np.float64)
+    tone = int(hue + rng.normal(0, 12)) % 180
+    pixel = np.array([[[tone, rng.integers(110, 256), rng.triangular(60, 240, 256)]]])
+    return np.asarray(cv2.cvtColor(as_bytes(pixel), cv2.COLOR_HSV2RGB)[0, 0], np.float64)
 
 
 def _paint(rng: np.random.Generator, sheet: _Sheet, number: int, rich: float) -> Colour | Bytes:
@@ -165,112 +175,95 @@ def _paint(rng: np.random.Generator, sheet: _Sheet, number: int, rich: float) ->
     return _gradient(rng, ink) if rng.random() < rich else ink
 
 
-def _put_mark(
-    rng: np.random.Generator, sheet: _Sheet, layers: Sequence[Layer], box: Box, *, holes: bool
-) -> None:
-    """A mark in the middle of a box. ``holes``: whether a cut-out can be told from ink.
-
-    On plain paper a sign that is cut out of a plate looks like one that is printed in the paper's
-    colour; there it counts as ink, as in nearly all logos.
-    """
+def _mark_in(rng: np.random.Generator, sheet: _Sheet, box: Box) -> None:
+    """A mark in the middle of a box, perhaps with gradients or with a hard shadow, drawn too."""
     left, top, wide, tall = box
+    side = max(16, min(wide, tall))
+    layers = mark(rng, side)
     rich = 0.6 if rng.random() < 0.3 else 0.0
-    side = layers[0].mask.shape[0]
     left, top = left + (wide - side) // 2, top + (tall - side) // 2
-    if rng.random() < 0.1 and sheet.alpha.size:  # a hard shadow is drawn, too
-        whole = np.maximum.reduce([layer.mask for layer in layers if layer.ink != HOLE])
+    if rng.random() < 0.08:
         shift = max(2, side // 40)
-        sheet.lay(whole, sheet.inks[1] * 0.5, left + shift, top + shift)
+        sheet.lay(_whole(layers), sheet.inks[1] * 0.5, left + shift, top + shift)
     for layer in layers:
-        if layer.ink == HOLE:
-            sheet.lay(layer.mask, None, left, top)
-        else:
-            sheet.lay(layer.mask, _paint(rng, sheet, layer.ink, rich), left, top)
+        ink: Colour | Bytes | None = None
+        if layer.ink >= 0:
+            ink = _paint(rng, sheet, layer.ink, rich)
+        elif layer.ink == SIGN:
+            ink = sheet.paper
+        sheet.lay(layer.mask, ink, left, top)
 
 
-def _mark_in(rng: np.random.Generator, sheet: _Sheet, box: Box, *, holes: bool) -> None:
-    side = max(16, min(box[2], box[3]))
-    _put_mark(rng, sheet, mark(rng, side), box, holes=holes)
+def _whole(layers: Sequence[Layer]) -> Bytes:
+    """All that a mark covers."""
+    mask = np.zeros_like(layers[0].mask)
+    for layer in layers:
+        mask = np.minimum(mask, 255 - layer.mask) if layer.ink == HOLE else mask | layer.mask
+    return mask
 
 
 def _text_in(
-    rng: np.random.Generator, sheet: _Sheet, box: Box, text: str, *, font: str | None = None
+    rng: np.random.Generator, sheet: _Sheet, box: Box, text: str, font: str | None
 ) -> None:
-    """Text as large as fits a box, sometimes outlined, slanted, or in two colours."""
+    """Text as large as fits a box, sometimes slanted, outlined, or with a hard shadow."""
     left, top, wide, tall = box
     if wide < 4 or tall < 4:
         return
-    lines = text.count("\n") + 1
-    mask = lettered(
-        rng, text, min(160, tall // lines), font=font, stroke=int(rng.integers(0, 3) == 2)
-    )
-    mask = fitted(mask, wide, tall)
+    line = tall // (text.count("\n") + 1)
+    stroke = int(rng.integers(1, 3 + line // 24)) if rng.random() < 0.3 else 0
+    mask = fitted(lettered(rng, text, min(160, line), font=font, stroke=stroke), wide, tall)
     if rng.random() < 0.1:
         lean = np.array([[1, -0.2, 0.1 * tall], [0, 1, 0]], np.float32)
-        mask = cv2.warpAffine(mask, lean, (wide, tall))
+        mask = as_bytes(cv2.warpAffine(mask, lean, (wide, tall)))
     chance = rng.random()
-    if chance < 0.08:  # an outline around the letters
-        width = 2 * max(1, round(tall / lines / rng.uniform(16, 40))) + 1
-        around = cv2.dilate(
-            cv2.copyMakeBorder(mask, *[width] * 4, cv2.BORDER_CONSTANT),
-            cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (width, width)),
-        )
-        sheet.lay(around, sheet.inks[1], left - width, top - width)
+    if chance < 0.08:
+        rim = max(1, round(line / rng.uniform(16, 40)))
+        ring = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * rim + 1, 2 * rim + 1))
+        wider = cv2.copyMakeBorder(mask, rim, rim, rim, rim, cv2.BORDER_CONSTANT)
+        sheet.lay(as_bytes(cv2.dilate(wider, ring)), sheet.inks[1], left - rim, top - rim)
     elif chance < 0.14:
-        shift = max(2, tall // lines // 24)
+        shift = max(2, line // 24)
         sheet.lay(mask, sheet.inks[1], left + shift, top + shift)
     sheet.lay(mask, _paint(rng, sheet, 0, 0.15), left, top)
 
 
-def _with_words(rng: np.random.Generator, sheet: _Sheet, box: Box, *, holes: bool) -> None:
-    """A wordmark alone, beside a mark, below one, or several lines of text."""
+def _with_words(rng: np.random.Generator, sheet: _Sheet, box: Box) -> None:
+    """A wordmark beside a mark, below one or alone, or several lines of text."""
     left, top, wide, tall = box
     known = fonts()
     font = known[int(rng.integers(len(known)))] if known else None
     chance = rng.random()
-    if chance < 0.35 and wide > 1.2 * tall:
-        side = min(tall, round(wide * rng.uniform(0.2, 0.4)))
-        _mark_in(rng, sheet, (left, top, side, tall), holes=holes)
-        gap = round(side * rng.uniform(0.1, 0.3))
+    if chance < 0.4 and wide > 1.2 * tall:
+        side = min(tall, round(wide * rng.uniform(0.2, 0.45)))
+        _mark_in(rng, sheet, (left, top, side, tall))
+        start = round(side * rng.uniform(1.1, 1.3))
         high = round(side * rng.uniform(0.4, 0.9))
-        _text_in(
-            rng,
-            sheet,
-            (left + side + gap, top + (tall - high) // 2, wide - side - gap, high),
-            phrase(rng, 2),
-            font=font,
-        )
-    elif chance < 0.6:
-        part = round(tall * rng.uniform(0.5, 0.72))
-        _mark_in(rng, sheet, (left, top, wide, part), holes=holes)
-        rest = tall - part - round(tall * 0.05)
-        _text_in(rng, sheet, (left, top + tall - rest, wide, rest), phrase(rng, 2), font=font)
-    elif chance < 0.85:
-        high = round(tall * rng.uniform(0.3, 0.75))
-        _text_in(
-            rng, sheet, (left, top + (tall - high) // 3, wide, high), phrase(rng, 2), font=font
-        )
+        beside = (left + start, top + (tall - high) // 2, wide - start, high)
+        _text_in(rng, sheet, beside, phrase(rng, 2), font)
+    elif chance < 0.7:
+        part = round(tall * rng.uniform(0.5, 0.75))
+        _mark_in(rng, sheet, (left, top, wide, part))
+        rest = tall - part - round(tall * 0.04)
+        _text_in(rng, sheet, (left, top + tall - rest, wide, rest), phrase(rng, 2), font)
+    elif chance < 0.93:
+        high = round(tall * rng.uniform(0.4, 0.8))
+        _text_in(rng, sheet, (left, top, wide, high), phrase(rng, 1 + (rng.random() < 0.3)), font)
         if rng.random() < 0.5:
-            low = round(tall * rng.uniform(0.06, 0.15))
-            _text_in(rng, sheet, (left, top + tall - low, wide, low), phrase(rng, 4), font=font)
+            low = round(tall * rng.uniform(0.08, 0.18))
+            _text_in(rng, sheet, (left, top + tall - low, wide, low), phrase(rng, 3), font)
     else:
-        lines = "\n".join(phrase(rng, 3) for _ in range(int(rng.integers(2, 6))))
-        _text_in(rng, sheet, box, lines, font=font)
+        lines = "\n".join(phrase(rng, 2) for _ in range(int(rng.integers(2, 5))))
+        _text_in(rng, sheet, box, lines, font)
 
 
-def _without_words(rng: np.random.Generator, sheet: _Sheet, box: Box, *, holes: bool) -> None:
+def _without_words(rng: np.random.Generator, sheet: _Sheet, box: Box) -> None:
     """One mark, or a few in rows."""
     left, top, wide, tall = box
-    if rng.random() < 0.85:
-        _mark_in(rng, sheet, box, holes=holes)
+    if rng.random() < 0.88:
+        _mark_in(rng, sheet, box)
         return
     columns, rows = int(rng.integers(2, 5)), int(rng.integers(1, 4))
     w, h = wide // columns, tall // rows
     for cell in range(columns * rows):
-        place = (
-            left + cell % columns * w,
-            top + cell // columns * h,
-            round(w * 0.85),
-            round(h * 0.85),
-        )
-        _mark_in(rng, sheet, place, holes=holes)
+        x, y = left + cell % columns * w, top + cell // columns * h
+        _mark_in(rng, sheet, (x, y, round(w * 0.85), round(h * 0.85)))

@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import secrets
+import tempfile
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
 
 Form = Literal["f32", "f16", "int8-weights", "int8"]
 INPUT, OUTPUT = "input", "alpha"
-OPSET = 17
+OPSET = 18
 #: A file of another form is refused where its mattes are further (mean of 0..1) from torch's.
 LIMITS: dict[Form, float] = {"f32": 1e-3, "f16": 2e-3, "int8-weights": 1e-2, "int8": 5e-2}
 #: Pictures made in code that parity is checked on, where no others are handed in.
@@ -99,7 +100,7 @@ def export(
     if not 64 <= size <= 2048 or size % 32:
         raise BadOption(f"--size {size}", hint="a multiple of 32 from 64 to 2048")
     origin = origin or Origin.of(run)
-    model = to_onnx(student.net, size)
+    model = to_onnx(student.net, size, trace=student.config.kind == "onnx")
     if any_size and not graph.loosen(model):
         raise BadOption(
             "--any-size: this network computes with sizes that its graph must know",
@@ -133,38 +134,38 @@ def export(
     )
 
 
-def to_onnx(net: nn.Module, size: int) -> ModelProto:
-    """``net`` with a sigmoid behind it as ONNX of opset 17, (1, 3, size, size) to (1, 1, ..).
+def to_onnx(net: nn.Module, size: int, *, trace: bool = False) -> ModelProto:
+    """``net`` with a sigmoid behind it as ONNX of opset 18, (1, 3, size, size) to (1, 1, ..).
 
-    Constants are folded. torch's exporter that traces is used: the newer one needs packages more,
-    and its graphs are no smaller.
+    Constants are folded. With ``trace`` by torch's old exporter, which writes down what one run
+    does: networks imported from ONNX read sizes out of tensors, which the new one refuses.
     """
-    import io
-
     with extra("train"):
         import onnx
         import onnxslim
         import torch
 
-    wrapped = torch.nn.Sequential(net, torch.nn.Sigmoid())
+    whole = torch.nn.Sequential(net, torch.nn.Sigmoid())
     training, where = net.training, next(net.parameters()).device
-    wrapped.eval()
-    file = io.BytesIO()
+    options: dict[str, Any] = {} if trace else {"external_data": False, "verbose": False}
+    whole.eval()
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # it is called old, and its traces are of one shape
+        with tempfile.TemporaryDirectory() as scratch, warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about their own internals, and traces of one shape
+            file = Path(scratch) / "student.onnx"
             torch.onnx.export(
-                wrapped,
+                whole,
                 (torch.zeros(1, 3, size, size, device=where),),
-                file,  # type: ignore[arg-type]  # files are fine where dynamo is off
+                str(file),
                 input_names=[INPUT],
                 output_names=[OUTPUT],
                 opset_version=OPSET,
-                dynamo=False,
+                dynamo=not trace,
+                **options,
             )
+            model: ModelProto = onnxslim.slim(onnx.load(file))
     finally:
         net.train(training)
-    model: ModelProto = onnxslim.slim(onnx.load_model_from_string(file.getvalue()))
     graph.tidy(model)
     onnx.checker.check_model(model)
     return model

@@ -105,8 +105,11 @@ def label(
 
     check_folder(order.photos)  # before a folder for labels is made
     teacher = described(order.teacher)
+    listener = listener or Listener()
+    for note in teacher["notes"]:
+        listener.note(note)
     with (
         claimed(order.target, order.photos, teacher, fresh=order.fresh, adopt=order.adopt),
-        Labelling(order, listener or Listener(), stop or threading.Event()) as run,
+        Labelling(order, listener, stop or threading.Event()) as run,
     ):
         return run.all()

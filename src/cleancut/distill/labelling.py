@@ -129,16 +129,22 @@ class Labelling:
             self.kept[photo.name] = examined
             self.listener.progress("gathering", number, len(photos), photo.name)
 
+    def _unknown(self, photo: Photo) -> bool:
+        """Whether nobody has looked for a person in ``photo``."""
+        return all(one.person is None for one in self.kept[photo.name])
+
     def _examined(self, photo: Photo, looks: list[Look]) -> list[Look]:
         """``looks`` themselves, or those that fit the photograph, with what adopted ones lack."""
-        if all(one.person is not None for one in looks):
+        if not any(_is_unseen(one) for one in looks):
             return looks
         rgb = read_photo(photo.path)
         examined = []
         for one in looks:
-            matte = self.rows.matte_of(one)
+            matte = self.rows.matte_of(one) if _is_unseen(one) else None
             if matte is not None and matte.shape == rgb.shape[:2]:
                 examined.append(replace(one, person=has_person(rgb, matte)))
+            elif not _is_unseen(one):
+                examined.append(one)
         return examined
 
     def _take(self, todo: Sequence[tuple[Photo, int]]) -> None:
@@ -154,7 +160,7 @@ class Labelling:
             try:
                 while True:
                     while len(running) < 2 * jobs and (item := self._next(left)) is not None:
-                        running[pool.submit(_seen, engine, *item)] = item[0]
+                        running[pool.submit(_seen, engine, *item, self._unknown(item[0]))] = item[0]
                     if self.stop.is_set():  # those that have not begun are for another time
                         running = {one: at for one, at in running.items() if not one.cancel()}
                     if not running:
@@ -181,6 +187,8 @@ class Labelling:
         if error is not None:
             if not isinstance(error, Exception) or isinstance(error, SetupError):
                 raise error
+            if photo.name in self.failed:
+                return  # two looks at it were in work
             self._fail(photo.name, _as_error(error))
             if (
                 self.taken == 0
@@ -200,7 +208,12 @@ class Labelling:
             self.rows.save()
 
 
-def _seen(engine: Engine, photo: Photo, view: int) -> tuple[Bytes, Look]:
+def _is_unseen(one: Look) -> bool:
+    """Whether nobody has compared an adopted look with its photograph."""
+    return one.adopted and one.person is None
+
+
+def _seen(engine: Engine, photo: Photo, view: int, find_person: bool) -> tuple[Bytes, Look]:
     """One look at a photograph: its matte, and what to write down."""
     data = read_bytes(photo.path)
     if hashlib.sha256(data).hexdigest() != photo.sha256:
@@ -208,7 +221,7 @@ def _seen(engine: Engine, photo: Photo, view: int) -> tuple[Bytes, Look]:
     with memory_errors():
         rgb = read_photo(data)
         matte, models, confidence, coverage = look(engine, rgb, view)
-        person = has_person(rgb, matte)
+        person = has_person(rgb, matte) if find_person else None
     return matte, Look(
         photo=photo.name,
         view=view,

@@ -45,7 +45,7 @@ class Label:
     ``photo`` is its path below the photographs' folder, with "/". ``width`` and ``height`` are
     those of its matte in pixels: the photograph's own unless its long side exceeds ``LONGEST_PX``.
     ``teacher`` are the ids of the networks that were asked, the believed one first. ``agreement``
-    (0..1) is the soft IoU of the views' mattes, with one view the confidence in its stead;
+    (0..1) is the soft IoU of the views' mattes, with one view how decided that is;
     ``confidence`` (0..1) is the mean of ``Result.confidence``, ``coverage`` (0..1) the mean of the
     matte. ``person`` says that a person's face was found in the subject.
     """

@@ -34,16 +34,17 @@ _MOST_FILES, _MOST_FONTS, _LARGEST_BYTES = 600, 80, 4_000_000
 #: What a font must have to draw words with.
 _PROBE = "AGaeg8"
 #: Signs that some fonts have: arrows, shapes, chess men, tools, stars.
-SIGNS = "←↑→↔↕⇄⌂⌘⌚⌛⏏■▲▶◆◉◎●◢◤★☀☁☂☃☎☑☘☠☢☣☮☯☺♕♘♛♜♞♠♣♥♦♨♫♻♿⚑⚒⚓⚔⚖⚙⚛⚡✂✆✈✉✌✎✔✖✚✦✪✱✳✵✿❀❄❖❤➔➤➲"  # noqa: RUF001
-_HEADS = "b br c cl d dr f fl g gr h j k l m n p pl qu r s sh st t tr v w x z".split()
-_CORES = "a e i o u ai ea ee ia io oo ou y".split()
+SIGNS = "←↑→↔↕⇄⌂⌘⌚⌛⏏■▲▶◆◉◎●◢◤★☀☁☂☃☎☑☘☠☢☣☮☯☺♕♘♛♜♞♠♣♥♦♨♫♻♿⚑⚒⚓⚔⚖⚙⚛⚡✂✆✈✉✌✎✔✖✚✦✪✱✳✵✿❀❄❖❤➔➤➲"
+_HEADS = ["b", "br", "c", "cl", "d", "dr", "f", "g", "gr", "h", "j", "k", "l", "m", "n", "p"]
+_HEADS += ["pl", "qu", "r", "s", "sh", "st", "t", "tr", "v", "w", "x", "z"]
+_CORES = ["a", "e", "i", "o", "u", "ai", "ea", "ee", "ia", "io", "oo", "ou", "y"]
 _TAILS = ["", "", "", "n", "r", "s", "t", "x", "l", "ck", "nd", "mp", "sh"]
 
 
 @functools.lru_cache(maxsize=1)
 def fonts() -> tuple[str, ...]:
     """Font files that can draw Latin words, in a fixed order; empty where there is none."""
-    found = []
+    found: list[str] = []
     for number, file in enumerate(_files()):
         if number == _MOST_FILES or len(found) == _MOST_FONTS:
             break

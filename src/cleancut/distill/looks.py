@@ -20,7 +20,7 @@ from cleancut.errors import OutputNotWritable
 from cleancut.imaging.encode import quantise
 from cleancut.imaging.files import not_writable
 from cleancut.imaging.resize import fit, upsample_alpha
-from cleancut.matting.fusion import agreement
+from cleancut.matting.fusion import agreement, softness
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -108,8 +108,13 @@ def joined(mattes: Sequence[Bytes]) -> tuple[Bytes, Bytes]:
 
 
 def views_agreement(mattes: Sequence[Bytes]) -> float:
-    """Mean soft IoU (0..1) of all pairs of two or more (H, W) uint8 mattes; see ``fusion``."""
+    """Mean soft IoU (0..1) of all pairs of (H, W) uint8 mattes; see ``fusion``.
+
+    Of a single matte it is how decided that is: one that leaves everything open agrees with nobody.
+    """
     alphas = [matte.astype(np.float32) / np.float32(255) for matte in mattes]
+    if len(alphas) == 1:
+        return float(np.clip(1 - softness(alphas[0]), 0.0, 1.0))
     pairs = [agreement(one, other) for one, other in itertools.combinations(alphas, 2)]
     return float(np.clip(np.mean(pairs), 0.0, 1.0))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -19,14 +20,15 @@ if TYPE_CHECKING:
 
     Points = NDArray[np.float64]
 
-#: A layer's ink where it takes away what lies below, so that the background is seen.
-HOLE = -1
+#: A layer's ink where it takes away what lies below, so that the background is seen; and that of a
+#: sign in a plate: cut out as well, but on plain paper nobody could tell it from a printed one.
+HOLE, SIGN = -1, -2
 _SHIFT = 4  # bits behind the point of a corner's coordinates
 _ONE = 1 << _SHIFT
 
 
 class Layer(NamedTuple):
-    """One colour of a mark: a mask (n, n), 0..255, and the number of its ink, or ``HOLE``."""
+    """One colour of a mark: a mask (n, n), 0..255, and its ink: a number, ``HOLE`` or ``SIGN``."""
 
     mask: Bytes
     ink: int
@@ -37,7 +39,10 @@ def _corners(points: Points) -> NDArray[np.int32]:
 
 
 def filled(n: int, *shapes: Points) -> Bytes:
-    """Polygons (k, 2), in units of the side from its middle (-1..1), filled by even and odd."""
+    """Polygons (k, 2), from the middle in half sides (-1..1), filled by even and odd.
+
+    An edge lies about half a pixel farther out, as OpenCV smooths it.
+    """
     mask = np.zeros((n, n), np.uint8)
     corners = [_corners((shape + 1) * (n / 2) - 0.5) for shape in shapes]
     cv2.fillPoly(mask, corners, 255, cv2.LINE_AA, _SHIFT)
@@ -74,7 +79,9 @@ def rounded(wide: float, tall: float, corner: float) -> Points:
     angles = np.linspace(0, 2 * np.pi, 64, endpoint=False)
     unit = np.stack([np.cos(angles), np.sin(angles)], axis=-1)
     corner = min(corner, wide, tall)
-    return unit * corner + np.sign(unit) * (np.array([wide, tall]) - corner)
+    rest = np.array([wide - corner, tall - corner])
+    points: Points = unit * corner + np.sign(unit) * rest
+    return points
 
 
 def arc(radius: float, start: float, end: float, *, flat: float = 1.0, turn: float = 0.0) -> Points:
@@ -87,8 +94,7 @@ def arc(radius: float, start: float, end: float, *, flat: float = 1.0, turn: flo
 def turned(points: Points, angle: float) -> Points:
     """Points turned around the middle."""
     cosine, sine = math.cos(angle), math.sin(angle)
-    answer: Points = points @ np.array([[cosine, sine], [-sine, cosine]])
-    return answer
+    return np.asarray(points @ np.array([[cosine, sine], [-sine, cosine]]), np.float64)
 
 
 def _badge(rng: np.random.Generator, n: int) -> list[Layer]:
@@ -115,7 +121,7 @@ def _badge(rng: np.random.Generator, n: int) -> list[Layer]:
 
 
 def _on(rng: np.random.Generator) -> int:
-    return HOLE if rng.random() < 0.25 else int(rng.integers(1, 4))
+    return SIGN if rng.random() < 0.35 else int(rng.integers(1, 4))
 
 
 def fitted(mask: Bytes, wide: int, tall: int) -> Bytes:
@@ -155,7 +161,7 @@ def _rings(rng: np.random.Generator, n: int) -> list[Layer]:
     whole = rng.random() < 0.4
     flat = 1.0 if rng.random() < 0.6 else rng.uniform(0.25, 0.7)
     for ring in range(count):
-        width = rng.uniform(0.015, 0.2 / math.sqrt(count))
+        width = float(np.exp(rng.uniform(math.log(0.015), math.log(0.22 / math.sqrt(count)))))
         start = rng.uniform(0, 2 * np.pi)
         length = 2 * np.pi if whole else rng.uniform(1, 5.5)
         turn = ring * np.pi / count if flat < 1 else 0.0
@@ -197,7 +203,7 @@ def _bands(rng: np.random.Generator, n: int) -> list[Layer]:
     for bar in range(count):
         y, half = -0.9 + bar * step, rng.uniform(0.4, 0.8)
         upper = np.array([[-half, y], [0, y + bend], [half, y]])
-        shape = np.concatenate([upper, upper[::-1] + [0, thick]])
+        shape = np.concatenate([upper, upper[::-1] + np.array([0, thick])])
         shape[:, 0] += slant * shape[:, 1]
         layers.append(Layer(filled(n, turned(shape, turn)), bar))
     return layers
@@ -209,7 +215,7 @@ def _network(rng: np.random.Generator, n: int) -> list[Layer]:
     width = rng.uniform(0.008, 0.05)
     layers = [
         Layer(lined(n, np.stack([one, other]), width), 1)
-        for one, other in zip(dots[:-1], dots[1:], strict=True)
+        for one, other in itertools.pairwise(dots)
         if rng.random() < 0.8
     ]
     spots = [polygon(32, rng.uniform(0.06, 0.2)) + dot for dot in dots]
@@ -239,8 +245,8 @@ def _face(rng: np.random.Generator, n: int) -> list[Layer]:
         layers.append(Layer(lined(n, head, rng.uniform(0.02, 0.06), closed=True), 3))
     apart, eye = rng.uniform(0.2, 0.4), rng.uniform(0.06, 0.22)
     for side in (-apart, apart):
-        layers.append(Layer(filled(n, polygon(32, eye) + [side, -0.2]), 1))
-        layers.append(Layer(filled(n, polygon(24, eye * 0.5) + [side, -0.2]), 2))
+        layers.append(Layer(filled(n, polygon(32, eye) + np.array([side, -0.2])), 1))
+        layers.append(Layer(filled(n, polygon(24, eye * 0.5) + np.array([side, -0.2])), 2))
     layers.append(Layer(lined(n, arc(0.45, 0.4, 2.7), rng.uniform(0.02, 0.08)), 2))
     return layers
 

@@ -11,22 +11,22 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import cv2
 import numpy as np
 
 from cleancut.catalog import find
-from cleancut.distill.augment import cropped, stretched
 from cleancut.distill.data import Draw, Pictures
-from cleancut.errors import BadOption, UnknownModel
+from cleancut.errors import UnknownModel
 
 if TYPE_CHECKING:
     from cleancut.distill.config import TrainConfig
     from cleancut.distill.data import Bytes, Sample
     from cleancut.distill.labels import Label, Labels
 
-#: How often what lies behind a person, or is to be left alone, is a labelled photograph of
-#: something else and no scene without a subject, and is moved elsewhere with its teacher's matte.
+#: Chances that what lies behind a person is another thing and no scene without a subject, and that
+#: a thing that is to be left alone is cut out first and put elsewhere.
 _THINGS, _MOVED = 0.75, 0.25
+#: A thing that fills less of its photograph is not worth moving.
+_SMALLEST_THING = 0.02
 
 
 def holds_person(row: Label, people: Container[str] = ()) -> bool | None:
@@ -54,18 +54,46 @@ def _is_portrait(model: str) -> bool:
 class PersonPictures(Pictures):
     """As ``Pictures``, of people only: the matte of everything else is empty.
 
-    ``shares.empty`` is for labelled photographs of other things as they are and moved elsewhere,
-    and for ``backgrounds``; both also lie behind people. Raises ``BadOption`` as ``Pictures`` does.
+    Photographs of other things are what ``shares.empty`` draws, as they are and moved elsewhere,
+    and lie behind people, as ``backgrounds`` do. Raises ``BadOption`` as ``Pictures`` does.
     """
 
     def __init__(self, config: TrainConfig, labels: Labels, backgrounds: tuple[Path, ...]) -> None:
         told = [(row, holds_person(row, config.data.people)) for row in labels.rows]
         people = tuple(row for row, person in told if person)
-        if not people:
-            raise BadOption(
-                'subject = "person": no labelled photograph shows one',
-                hint="label photographs with faces, or write people = [their prefixes]",
+        self._things = Draw([row for row, person in told if person is False], config.data.weights)
+        self._movable = self._things.only(
+            lambda row: (
+                row.agreement >= config.data.composite_agreement and row.coverage >= _SMALLEST_THING
             )
+        )
         super().__init__(config, replace(labels, rows=people), backgrounds)
-        things = [row for row, person in told if person is False]
-        self._things = Draw(things, config.data.weights)
+
+    def _check(self, shares: dict[str, float]) -> None:
+        empty = {"empty"} if len(self._things) else set()
+        super()._check({name: share for name, share in shares.items() if name not in empty})
+
+    def _empty(self, rng: np.random.Generator, size: int) -> Sample:
+        if not len(self._movable) or rng.random() >= _MOVED:
+            return super()._empty(rng, size)
+        rgb, alpha, _ = self._labelled(self._movable.one(rng))
+        return _emptied(self._elsewhere(rng, rgb, alpha, size))
+
+    def _drawn(self, rng: np.random.Generator, size: int) -> Sample:
+        return _emptied(super()._drawn(rng, size))
+
+    def _background(self, rng: np.random.Generator) -> Bytes:
+        if self.backgrounds and (not len(self._things) or rng.random() >= _THINGS):
+            return super()._background(rng)
+        return self._labelled(self._things.one(rng))[0]
+
+
+def pictures_of(config: TrainConfig, labels: Labels, backgrounds: tuple[Path, ...]) -> Pictures:
+    """The training pictures of the subject that ``config`` names; raises as ``Pictures``."""
+    kind = PersonPictures if config.data.subject == "person" else Pictures
+    return kind(config, labels, backgrounds)
+
+
+def _emptied(sample: Sample) -> Sample:
+    rgb, alpha, trust = sample
+    return rgb, np.zeros_like(alpha), np.full_like(trust, 255)

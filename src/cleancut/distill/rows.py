@@ -75,7 +75,7 @@ class Rows:
             height=mean.shape[0],
             teacher=tuple(dict.fromkeys(name for one in used for name in one.models)),
             views=len(used),
-            agreement=views_agreement(mattes) if len(used) > 1 else confidence,
+            agreement=views_agreement(mattes),
             confidence=confidence,
             coverage=float(mean.mean()) / 255,
             person=any(one.person for one in used),

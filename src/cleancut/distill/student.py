@@ -48,7 +48,7 @@ def load_student(run: Path) -> Student:
 
     file = find_checkpoint(run)
     config = load_config(file.with_name("config.toml"))
-    net = build(config)
+    net = build(config, file.parent)
     try:
         kept: dict[str, Any] = torch.load(file, map_location="cpu", weights_only=True)
         net.load_state_dict(kept["ema"] if "ema" in kept else kept["model"])

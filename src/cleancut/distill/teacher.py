@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cleancut.distill.labels import ABOUT, LOOKS, MATTES, ROWS, SPREADS, VIEWS, read_about
-from cleancut.errors import BadOption, Busy, OutputNotWritable, WeightsError
+from cleancut.errors import BadOption, Busy, OutputNotWritable, WeightsError, WeightsMissing
 from cleancut.imaging.files import not_writable, write_atomic
 from cleancut.models.choose import check, choose
 from cleancut.models.load import Placing, weights_sha256
@@ -29,10 +29,16 @@ _IDENTITY, _NETWORK = ("model", "recipe", "refine", "minmax", "pipeline"), ("id"
 def described(options: Options) -> dict[str, Any]:
     """The teacher that ``options`` mean as plain JSON values: networks, licences, training data.
 
-    Raises ``UnknownModel``, ``LicenceRefused``, ``WeightsMissing``, ``WeightsCorrupt``.
+    Raises ``UnknownModel``, ``LicenceRefused``, ``WeightsMissing`` (also where "auto" has nothing
+    but the small network of the package), ``WeightsCorrupt``.
     """
     check(options)
     choice = choose(options)
+    if options.model == "auto" and choice.lead.bundled:
+        raise WeightsMissing(
+            f"{choice.lead.id} is the only network here, and it is a student itself",
+            hint="run: cleancut models pull",
+        )
     placing = Placing(options.backend, options.device, options.precision)
     specs = [spec for spec in (choice.lead, choice.portrait, choice.second) if spec is not None]
     return {
@@ -69,6 +75,7 @@ def claimed(
     try:
         with held(target / _LOCK, waiting=lambda: _refuse(target)):
             _open(target, teacher, fresh=fresh, adopt=adopt)
+            _sweep(target)
             about = {"format": 1, "photos": str(photos.resolve()), "teacher": teacher}
             write_atomic(target / ABOUT, json.dumps(about, indent=1).encode())
             yield
@@ -113,6 +120,13 @@ def _open(target: Path, teacher: dict[str, Any], *, fresh: bool, adopt: bool) ->
             f"{target} holds labels of another teacher ({_difference(before, now)})",
             hint="choose another folder, or remove them with --fresh",
         )
+
+
+def _sweep(target: Path) -> None:
+    """Remove the half-written files that a killed run has left."""
+    for name in (MATTES, SPREADS, LOOKS):
+        for path in (target / name).rglob(".cleancut-*.part"):
+            path.unlink(missing_ok=True)
 
 
 def _identity(teacher: Any) -> dict[str, Any]:

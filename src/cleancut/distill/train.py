@@ -2,43 +2,38 @@
 
 One process on a CPU or a GPU; under ``torchrun`` one a GPU. Everything that the rest of a run
 depends on is in its checkpoint, and a batch is a function of the step, so a run that was killed
-goes on as if it had not been.
+goes on as if it had not been: on a processor, in float32 and with as many threads, to the last bit.
 """
 
 from __future__ import annotations
 
-import json
 import math
-import os
 import time
-from collections.abc import Callable, Mapping
-from contextlib import nullcontext
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 
-from cleancut.distill.config import TrainConfig, config_text
+from cleancut.distill import checkpoint
+from cleancut.distill.checkpoint import CHECKPOINT, LOG, State
+from cleancut.distill.config import TrainConfig
 from cleancut.distill.data import Batch, Pictures, batches
+from cleancut.distill.log import Figures, Log, Step
 from cleancut.distill.losses import feature, matte_losses
 from cleancut.distill.nets.build import started
-from cleancut.errors import BadOption
+from cleancut.distill.processes import ALONE, Processes
+from cleancut.errors import BadOption, OutOfMemory
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 #: The matte metrics of a network by set and name; called with the averaged weights.
-Evaluate = Callable[[nn.Module], Mapping[str, Mapping[str, float]]]
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """What a step has shown: ``parts`` are the losses times their weights."""
-
-    step: int
-    loss: float
-    parts: Mapping[str, float]
-    rate: float
-    seconds: float
+Evaluate = Callable[[nn.Module], Figures]
+#: So many steps in a row without a finite loss end a run.
+MOST_FAILING = 10
 
 
 def train(
@@ -47,65 +42,69 @@ def train(
     run: Path,
     *,
     device: str = "auto",
+    processes: Processes = ALONE,
     evaluate: Evaluate | None = None,
     on_step: Callable[[Step], None] = lambda _: None,
     cancelled: Callable[[], bool] = lambda: False,
+    until: int | None = None,
 ) -> Path:
     """Train, or go on with, the student of ``config`` in the folder ``run``; its checkpoint.
 
-    ``run`` gets config.toml, checkpoint.pt, log.jsonl and, where ``evaluate`` is given, best.pt.
-    Raises ``BadOption`` if it holds a run of another configuration.
-    """
-    where = _device(device)
-    run.mkdir(parents=True, exist_ok=True)
-    _same_config(run, config)
-    net = started(config).to(where, memory_format=torch.channels_last)
-    teacher = _frozen_encoder(config, where)
-    average = torch.optim.swa_utils.AveragedModel(
-        net, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(config.ema)
-    )
-    optimizer = torch.optim.AdamW(net.parameters(), config.rate, weight_decay=config.weight_decay)
-    done = _resume(run, net, average, optimizer)
-    precision, scaler = _precision(config, where)
-    log = _Log(run / "log.jsonl", done)
-    started_at = time.perf_counter()
-    net.train()
-    for step, batch in batches(pictures, done):
-        if step >= config.steps or cancelled():
-            break
-        for group in optimizer.param_groups:
-            group["lr"] = rate_at(step, config)
-        image, alpha, trust = _on(batch, where)
-        with precision():
-            logits = net(image)
-            extra = _feature_loss(config, net, teacher, image)
-        parts = matte_losses(logits.float(), alpha, trust, config.losses) | extra
-        loss = torch.stack(list(parts.values())).sum()
-        optimizer.zero_grad(set_to_none=True)
-        scaler.scale(loss).backward()
-        scaler.unscale_(optimizer)
-        nn.utils.clip_grad_norm_(net.parameters(), config.clip)
-        scaler.step(optimizer)
-        scaler.update()
-        average.update_parameters(net)
+    ``run`` gets config.toml, checkpoint.pt, log.jsonl and, where ``evaluate`` is given, best.pt:
+    the averaged weights of the best evaluation, the first of which is before any step.
+    ``cancelled`` is asked before each step, ``until`` ends this sitting after that step; neither
+    changes what the next sitting does.
 
-        seconds = time.perf_counter() - started_at
-        shown = Step(
-            step + 1,
-            float(loss),
-            {name: float(part) for name, part in parts.items()},
-            rate_at(step, config),
-            seconds,
-        )
-        log.add(shown)
-        on_step(shown)
-        last = step + 1 == config.steps
-        if (step + 1) % config.save_every == 0 or last:
-            log.flush()
-            save(run / "checkpoint.pt", step + 1, net, average, optimizer)
-        if evaluate and ((step + 1) % config.eval_every == 0 or last):
-            log.add_evaluation(step + 1, evaluate(average.module))
-    return run / "checkpoint.pt"
+    Raises ``BadOption`` if ``run`` holds a run of another configuration, and where ten steps in a
+    row had no finite loss; ``Busy`` if another process trains there; ``OutOfMemory``,
+    ``OutputNotWritable``, ``WeightsCorrupt`` for a damaged checkpoint, and what reading pictures
+    and loading the start raise.
+    """
+    where = processes.device(device)
+    mine = checkpoint.owned(run) if processes.first else nullcontext()
+    with _memory_errors(), processes.joined(where), mine:
+        if processes.first:
+            checkpoint.keep_config(run, config)
+        processes.any(False, where)  # the others wait for the folder
+        checkpoint.same_config(run, config)
+        net = started(config, run).to(where, memory_format=torch.channels_last)
+        teacher = _frozen_encoder(config, run, where)
+        state = _state(config, net, where)
+        checkpoint.resume(run, state)
+        student = processes.together(net, where, partial=config.kind == "onnx")
+        log = Log(run / LOG, state.step) if processes.first else None
+        precision = _precision(config, where)
+        end = min(config.steps, config.steps if until is None else until)
+        saved, began = state.step, time.perf_counter()
+        _evaluate(run, config, state, log, evaluate)
+        net.train()
+        for step, batch in batches(pictures, state.step, rank=processes.rank):
+            if step >= end or processes.any(cancelled(), where):
+                break
+            for group in state.optimizer.param_groups:
+                group["lr"] = rate_at(step, config)
+            image, alpha, trust = _on(batch, where)
+            with precision():
+                logits = student(image)
+                extra = _feature_loss(config, net, teacher, image)
+            parts = matte_losses(logits.float(), alpha, trust, config.losses) | extra
+            loss = torch.stack(list(parts.values())).sum()
+            finite, figures = _learn(config, state, processes, loss, parts)
+
+            seconds = time.perf_counter() - began
+            shown = Step(step + 1, *figures, rate_at(step, config), seconds, skipped=not finite)
+            if log:
+                log.add(shown)
+                on_step(shown)
+            if state.step % config.save_every == 0 or state.step == config.steps:
+                _save(run, state, log)
+                saved = state.step
+            _evaluate(run, config, state, log, evaluate)
+            if state.failing >= MOST_FAILING:
+                raise _no_longer_finite(config, state.step)
+        if state.step > saved:
+            _save(run, state, log)
+    return run / CHECKPOINT
 
 
 def rate_at(step: int, config: TrainConfig) -> float:
@@ -117,79 +116,77 @@ def rate_at(step: int, config: TrainConfig) -> float:
     return config.rate * (low + (1 - low) * (1 + math.cos(math.pi * min(share, 1))) / 2)
 
 
-def save(
-    path: Path,
-    step: int,
-    net: nn.Module,
-    average: torch.optim.swa_utils.AveragedModel,
-    optimizer: torch.optim.Optimizer,
+def _learn(
+    config: TrainConfig,
+    state: State,
+    processes: Processes,
+    loss: Tensor,
+    parts: Mapping[str, Tensor],
+) -> tuple[bool, tuple[float, dict[str, float]]]:
+    """One step of the optimizer, left out where anything is not finite.
+
+    The answer is whether it was done, and the loss and its parts over all processes. Gradients are
+    averaged by then, so that all processes come to one decision.
+    """
+    state.optimizer.zero_grad(set_to_none=True)
+    state.scaler.scale(loss).backward()
+    state.scaler.unscale_(state.optimizer)
+    norm = nn.utils.clip_grad_norm_(state.net.parameters(), config.clip)
+    told = processes.mean(torch.stack([loss.detach(), *(one.detach() for one in parts.values())]))
+    total, *each = told.tolist()
+    finite = math.isfinite(total) and math.isfinite(float(norm))
+    if finite:
+        state.scaler.step(state.optimizer)
+        state.average.update_parameters(state.net)
+    state.scaler.update()
+    state.step += 1
+    state.skipped += not finite
+    state.failing = 0 if finite else state.failing + 1
+    return finite, (total, dict(zip(parts, each, strict=True)))
+
+
+def _evaluate(
+    run: Path, config: TrainConfig, state: State, log: Log | None, evaluate: Evaluate | None
 ) -> None:
-    """Write a checkpoint; whatever happens, ``path`` holds the old one or the new one whole."""
-    kept = {
-        "step": step,
-        "model": net.state_dict(),
-        "ema": average.module.state_dict(),
-        "averaged": int(average.n_averaged),
-        "optimizer": optimizer.state_dict(),
-    }
-    beside = path.with_name(f"{path.name}.{os.getpid()}.part")
-    with beside.open("wb") as file:
-        torch.save(kept, file)
-        file.flush()
-        os.fsync(file.fileno())
-    beside.replace(path)
+    """Evaluate where it is time to and a kill has not come between; keep the best."""
+    due = state.step % config.eval_every == 0 or state.step == config.steps
+    if not (log and evaluate and due) or log.evaluated(state.step):
+        return
+    log.add_evaluation(state.step, evaluate(state.average.module))
+    if log.best() == state.step:
+        checkpoint.save_best(run, state)
 
 
-def _resume(
-    run: Path,
-    net: nn.Module,
-    average: torch.optim.swa_utils.AveragedModel,
-    optimizer: torch.optim.Optimizer,
-) -> int:
-    """The step to go on with, everything put back as it was then."""
-    path = run / "checkpoint.pt"
-    if not path.is_file():
-        return 0
-    where = next(net.parameters()).device
-    kept = torch.load(path, map_location=where, weights_only=True)
-    net.load_state_dict(kept["model"])
-    average.module.load_state_dict(kept["ema"])
-    average.n_averaged.fill_(kept["averaged"])
-    optimizer.load_state_dict(kept["optimizer"])
-    return int(kept["step"])
+def _save(run: Path, state: State, log: Log | None) -> None:
+    if log:
+        log.flush()
+        checkpoint.save(run, state)
 
 
-def _same_config(run: Path, config: TrainConfig) -> None:
-    path, text = run / "config.toml", config_text(config)
-    if path.is_file() and path.read_text("utf-8") != text:
-        raise BadOption(
-            f"{run}: holds a run of another configuration",
-            hint="give another --out, or go on with that run's own config.toml",
-        )
-    path.write_text(text, "utf-8")
+def _state(config: TrainConfig, net: nn.Module, where: torch.device) -> State:
+    average = torch.optim.swa_utils.AveragedModel(
+        net, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(config.ema)
+    )
+    optimizer = torch.optim.AdamW(net.parameters(), config.rate, weight_decay=config.weight_decay)
+    half = _precision_name(config, where) == "f16"
+    return State(net, average, optimizer, torch.amp.GradScaler(where.type, enabled=half))
 
 
-def _device(name: str) -> torch.device:
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    return torch.device(name)
+def _precision_name(config: TrainConfig, where: torch.device) -> str:
+    if config.precision != "auto":
+        return config.precision
+    if where.type == "cuda":
+        return "bf16" if torch.cuda.is_bf16_supported() else "f16"
+    return "bf16" if torch.ops.mkldnn._is_mkldnn_bf16_supported() else "f32"
 
 
-def _precision(
-    config: TrainConfig, where: torch.device
-) -> tuple[Callable[[], Any], torch.amp.GradScaler]:
-    """The context that a step's forward pass runs in, and what keeps half floats from vanishing."""
-    name = config.precision
-    if name == "auto":
-        if where.type == "cuda":
-            name = "bf16" if torch.cuda.is_bf16_supported() else "f16"
-        else:
-            name = "bf16" if torch.ops.mkldnn._is_mkldnn_bf16_supported() else "f32"
-    scaler = torch.amp.GradScaler(where.type, enabled=name == "f16")
+def _precision(config: TrainConfig, where: torch.device) -> Callable[[], Any]:
+    """The context that a step's forward pass runs in."""
+    name = _precision_name(config, where)
     if name == "f32":
-        return nullcontext, scaler
+        return nullcontext
     kind = torch.bfloat16 if name == "bf16" else torch.float16
-    return lambda: torch.autocast(where.type, kind), scaler
+    return lambda: torch.autocast(where.type, kind)
 
 
 def _on(batch: Batch, where: torch.device) -> tuple[Tensor, Tensor, Tensor]:
@@ -199,10 +196,10 @@ def _on(batch: Batch, where: torch.device) -> tuple[Tensor, Tensor, Tensor]:
     return image.contiguous(memory_format=torch.channels_last), alpha, trust
 
 
-def _frozen_encoder(config: TrainConfig, where: torch.device) -> nn.Module | None:
+def _frozen_encoder(config: TrainConfig, run: Path, where: torch.device) -> nn.Module | None:
     if not config.losses.feature:
         return None
-    encoder = getattr(started(config), "encoder", None)
+    encoder = getattr(started(config, run), "encoder", None)
     if encoder is None:
         raise BadOption(
             "losses.feature compares encoders, and this student has none", hint="set it to 0"
@@ -218,35 +215,30 @@ def _feature_loss(
         return {}
     with torch.no_grad():
         wanted = teacher(image)
-    return {"feature": config.losses.feature * feature(net.encoder(image), wanted)}
+    encoder: Any = net.encoder
+    return {"feature": config.losses.feature * feature(encoder(image), wanted)}
 
 
-class _Log:
-    """Lines of JSON; those after the checkpoint that a run goes on from are dropped."""
+def _no_longer_finite(config: TrainConfig, step: int) -> BadOption:
+    slower = f"rate = {config.rate / 3:.1g}"
+    return BadOption(
+        f"the loss has not been finite for {MOST_FAILING} steps (step {step})",
+        hint=f"train anew in another --out with {slower}"
+        + ("" if config.precision == "f32" else ' or precision = "f32"'),
+    )
 
-    def __init__(self, path: Path, done: int) -> None:
-        lines = path.read_text("utf-8").splitlines() if path.is_file() else []
-        kept = [line for line in lines if line and json.loads(line)["step"] <= done]
-        path.write_text("".join(f"{line}\n" for line in kept), "utf-8")
-        self._path = path
-        self._waiting: list[str] = []
-        self._base = max((json.loads(line).get("seconds", 0.0) for line in kept), default=0.0)
 
-    def add(self, step: Step) -> None:
-        facts = {
-            "step": step.step,
-            "loss": round(step.loss, 5),
-            "parts": {name: round(part, 5) for name, part in step.parts.items()},
-            "rate": step.rate,
-            "seconds": round(self._base + step.seconds, 2),
-        }
-        self._waiting.append(json.dumps(facts))
-
-    def add_evaluation(self, step: int, figures: Mapping[str, Mapping[str, float]]) -> None:
-        self._waiting.append(json.dumps({"step": step, "eval": figures}))
-        self.flush()
-
-    def flush(self) -> None:
-        with self._path.open("a", encoding="utf-8") as file:
-            file.writelines(f"{line}\n" for line in self._waiting)
-        self._waiting.clear()
+@contextmanager
+def _memory_errors() -> Iterator[None]:
+    """Turn torch's out-of-memory errors, which are of several kinds, into ``OutOfMemory``."""
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        text = str(error)
+        if not isinstance(error, MemoryError | torch.OutOfMemoryError) and (
+            "can't allocate memory" not in text
+        ):
+            raise
+        raise OutOfMemory(
+            "memory ran out while training", hint="lower batch or size in the configuration"
+        ) from error

@@ -35,6 +35,10 @@ PASSING = (
 )
 
 
+#: What makes weights of stored ones, where all that it reads is constant.
+UNPACKING = ("Cast", "DequantizeLinear", "Mul")
+
+
 @dataclass(frozen=True, slots=True)
 class Site:
     """A tensor that a quantised graph keeps in 8 bits.
@@ -50,7 +54,10 @@ class Site:
 
 
 def as_float(model: ModelProto) -> ModelProto:
-    """The same graph with weights and arithmetic of float32, without casts that became idle."""
+    """The same graph with weights and arithmetic of float32, without casts that became idle.
+
+    Weights that are stored in fewer bits, as in the package, become those that they stand for.
+    """
     import onnx
     import onnx.version_converter
     from onnx import TensorProto, numpy_helper
@@ -61,6 +68,7 @@ def as_float(model: ModelProto) -> ModelProto:
             tensor.CopyFrom(numpy_helper.from_array(values, tensor.name))
 
     graph = model.graph
+    _unpack(graph)
     for tensor in graph.initializer:
         widen(tensor)
     for node in graph.node:
@@ -77,6 +85,28 @@ def as_float(model: ModelProto) -> ModelProto:
         model = onnx.version_converter.convert_version(model, OPSET)
     _drop_idle_casts(model)
     return onnx.shape_inference.infer_shapes(model)
+
+
+def _unpack(graph: GraphProto) -> None:
+    """Compute weights that nodes make of constants, and let nodes and constants go."""
+    from onnx import numpy_helper
+    from onnx.reference import ReferenceEvaluator
+
+    weights = {tensor.name: tensor for tensor in graph.initializer}
+    left = []
+    for node in graph.node:
+        if node.op_type not in UNPACKING or not all(name in weights for name in node.input):
+            left.append(node)
+            continue
+        feeds = {name: numpy_helper.to_array(weights[name]) for name in node.input}
+        (value,) = ReferenceEvaluator(node).run(None, feeds)
+        weights[node.output[0]] = numpy_helper.from_array(np.asarray(value), node.output[0])
+    if len(left) == len(graph.node):
+        return
+    read = {name for node in left for name in node.input} | {out.name for out in graph.output}
+    del graph.node[:], graph.initializer[:]
+    graph.node.extend(left)
+    graph.initializer.extend(tensor for name, tensor in weights.items() if name in read)
 
 
 def sites_of(model: ModelProto) -> list[Site]:

@@ -11,15 +11,18 @@ from torch import nn
 from cleancut.catalog import find
 from cleancut.distill.nets.nano import Nano
 from cleancut.distill.nets.start import start_encoder_from_modnet, start_from_modnet
-from cleancut.errors import BadOption
+from cleancut.errors import BadOption, WeightsCorrupt, WeightsMissing
 from cleancut.weights.resolve import resolve
 
 if TYPE_CHECKING:
     from cleancut.distill.config import TrainConfig
 
 
-def build(config: TrainConfig) -> nn.Module:
-    """The student without its starting weights: (N, 3, S, S) in -1..1 to logits (N, 1, S, S)."""
+def build(config: TrainConfig, run: Path | None = None) -> nn.Module:
+    """The student without its starting weights: (N, 3, S, S) in -1..1 to logits (N, 1, S, S).
+
+    An imported network has those of its file, which is looked for in the folder ``run`` first.
+    """
     torch.manual_seed(config.seed)
     if config.kind == "nano":
         return Nano()
@@ -29,21 +32,21 @@ def build(config: TrainConfig) -> nn.Module:
         return DeepLabV3Plus()
     from cleancut.distill.nets.imported import imported
 
-    return imported(Path(config.start), config.size)
+    kept = Path(config.start) if run is None else run / Path(config.start).name
+    return imported(kept if kept.is_file() else Path(config.start), config.size)
 
 
-def started(config: TrainConfig) -> nn.Module:
+def started(config: TrainConfig, run: Path | None = None) -> nn.Module:
     """The student with its starting weights.
 
     Raises ``WeightsMissing`` if they are not on this machine, ``WeightsCorrupt`` if they are not
     what they should be.
     """
-    net = build(config)
+    net = build(config, run)
     if not config.start or config.kind == "onnx":
         return net
     if config.start.endswith(".pt"):
-        kept = torch.load(config.start, map_location="cpu", weights_only=True)
-        net.load_state_dict(kept["ema"])
+        _lay_checkpoint(net, Path(config.start))
         return net
     if config.start != "modnet":
         raise BadOption(
@@ -56,3 +59,16 @@ def started(config: TrainConfig) -> nn.Module:
     else:
         start_encoder_from_modnet(net.encoder, path)
     return net
+
+
+def _lay_checkpoint(net: nn.Module, path: Path) -> None:
+    if not path.is_file():
+        raise WeightsMissing(f"{path}: there is no such checkpoint", hint="check the path")
+    try:
+        net.load_state_dict(torch.load(path, map_location="cpu", weights_only=True)["ema"])
+    except Exception as error:  # whatever zip files, pickles and shapes can be
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise WeightsCorrupt(
+            f"{path}: not a checkpoint of such a student ({reason:.160})",
+            hint="kind must be that of the run that it is from",
+        ) from error

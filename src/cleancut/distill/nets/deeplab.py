@@ -55,6 +55,7 @@ class Pooling(nn.Module):
         self.mix = nn.Conv2d(inside, outside, 1)
 
     def forward(self, x: Tensor) -> Tensor:
+        """(N, C, h, w) to (N, outside, h, w), constant over h and w."""
         whole: Tensor = torch.relu(self.mix(x.mean(dim=(2, 3), keepdim=True)))
         return whole.expand(-1, -1, *x.shape[-2:])
 
@@ -74,6 +75,7 @@ class SpatialPyramid(nn.Module):
         self.join = NormedConv(len(self.branches) * outside, outside)
 
     def forward(self, x: Tensor) -> Tensor:
+        """(N, C, h, w) to (N, outside, h, w)."""
         joined: Tensor = self.join(torch.cat([branch(x) for branch in self.branches], dim=1))
         return joined
 
@@ -90,6 +92,7 @@ class Decoder(nn.Module):
         self.out = nn.Conv2d(channels, 1, 1)
 
     def forward(self, deep: Tensor, low: Tensor) -> Tensor:
+        """Features at strides 16 and 4 to logits (N, 1, h, w) at stride 4."""
         logits: Tensor = self.out(
             self.refine(torch.cat([resize(deep, low), self.keep(low)], dim=1))
         )
@@ -117,5 +120,6 @@ class DeepLabV3Plus(nn.Module):
         nn.init.normal_(self.decoder.out.weight, std=0.01)
 
     def forward(self, image: Tensor) -> Tensor:
+        """Pictures to logits; in evaluation a picture's answer is the same in every batch."""
         _, low, _, _, deep = self.encoder(image)
         return resize(self.decoder(self.pyramid(deep), low), image)

@@ -98,6 +98,7 @@ class Nano(nn.Module):
 
     def forward(self, image: Tensor) -> Tensor:
         enc_2, enc_4, enc_8, enc_16, deepest = self.encoder(image)
+        image = image.to(enc_2.dtype)  # mixed precision: else every join would be made in 32 bits
         half, quarter = F.avg_pool2d(image, 2), F.avg_pool2d(image, 4)
         semantics = self.semantics(deepest, enc_16, enc_8)
         detail = self.detail(half, quarter, enc_2, enc_4, semantics)
