@@ -124,6 +124,17 @@ def test_missing_weights_are_said_before_any_work(
     assert "cleancut models pull isnet" in capsys.readouterr().err
 
 
+def test_a_folder_is_cut_with_nothing_pulled_and_what_is_better_is_said_once(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = folder_of(tmp_path / "in", 2)
+    assert main(["batch", str(folder), "-o", str(tmp_path / "out")]) == 0
+    said = capsys.readouterr().err
+    assert "2 done" in said
+    assert said.count("note [auto_model] cleancut-nano") == 1
+    assert len(list((tmp_path / "out").glob("shelf*/*.png"))) == 2
+
+
 def test_help_names_every_way_in(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main(["batch", "--help"])

@@ -149,7 +149,7 @@ def test_help_imports_no_third_party_package() -> None:
     assert "curl -F image=@photo.jpg" in done.stdout
 
 
-_COMMAND = (sys.executable, "-m", "cleancut", "serve", "--model", "echo", "--port", "0")
+_COMMAND = (sys.executable, "-m", "cleancut", "serve", "--port", "0", "--model", "echo")
 
 
 @contextmanager
@@ -202,6 +202,20 @@ def test_a_real_server_cuts_logs_and_ends_in_order(tmp_path: Path) -> None:
     assert {"time", "ms", "bytes_in", "bytes_out", "caller", "megapixels", "queue_ms"} <= set(line)
     for word in ("private", "secret", "keep_points"):
         assert word not in log
+
+
+def test_a_server_with_nothing_pulled_serves_and_says_what_is_better(tmp_path: Path) -> None:
+    with running(tmp_path, "--model", "auto") as (process, address):
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        assert line.startswith("cleancut: note [auto_model] cleancut-nano")
+        assert line.endswith("cleancut models pull\n")
+        files = {"image": ("a.png", png(64, 48))}
+        answer = httpx.post(f"{address}/v1/cutouts", files=files, timeout=60)
+        assert answer.status_code == 200
+        rows = {row["id"]: row for row in httpx.get(f"{address}/v1/models").json()}
+        assert rows["auto"]["default"]
+        assert rows["cleancut-nano"]["commercial"] == "unclear"
 
 
 @pytest.mark.skipif(os.name == "nt", reason="POSIX signals")

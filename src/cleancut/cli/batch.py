@@ -126,6 +126,8 @@ def run(args: argparse.Namespace) -> int:
         listener.summary(summary)
     elif not args.quiet:
         _tell_summary(summary, args)
+        if summary.done and args.engine == "local":
+            _tell_choice(request)
     if summary.stopped is not None:
         report(summary.stopped)
         return EXIT_CODES[summary.stopped.kind]
@@ -231,6 +233,20 @@ def _tell_summary(summary: Summary, args: argparse.Namespace) -> None:
         lines.append(f"report: {', '.join(summary.reports)}")
     for line in lines:
         print(f"cleancut: {shown(line)}", file=sys.stderr)
+
+
+def _tell_choice(request: BatchRequest) -> None:
+    """Once for all pictures, what "auto" had to do without."""
+    from cleancut.errors import CleancutError
+    from cleancut.models.choose import choose
+
+    try:
+        notes = choose(request.options).notes
+    except CleancutError:  # weights that went while it ran: its results are told already
+        return
+    for note in notes:
+        code, _, text = note.partition(": ")
+        print(f"cleancut: note [{code}] {text}", file=sys.stderr)
 
 
 def _retry_command() -> str:

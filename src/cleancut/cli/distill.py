@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import argparse
 
-from cleancut.cli import distill_label
+from cleancut.cli import distill_card, distill_eval, distill_export, distill_label
 
-_ACTIONS = {"label": distill_label}
+_ACTIONS = {
+    "label": distill_label,
+    "eval": distill_eval,
+    "export": distill_export,
+    "card": distill_card,
+}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

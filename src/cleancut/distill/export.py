@@ -18,6 +18,7 @@ import numpy as np
 
 from cleancut import __version__
 from cleancut.backends import select
+from cleancut.backends.machine import has_bf16
 from cleancut.distill import compact, graph
 from cleancut.distill.config import config_text
 from cleancut.distill.origin import Origin
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from cleancut.arrays import Rgb, Tensor
+    from cleancut.backends.base import Placement
     from cleancut.optimize.run import Plan
 
 Form = Literal["f32", "f16", "int8-weights", "int8"]
@@ -39,6 +41,8 @@ INPUT, OUTPUT = "input", "alpha"
 OPSET = 18
 #: A file of another form is refused where its mattes are further (mean of 0..1) from torch's.
 LIMITS: dict[Form, float] = {"f32": 1e-3, "f16": 2e-3, "int8-weights": 1e-2, "int8": 5e-2}
+#: The row says that bf16 will do where its mattes are this near.
+BF16_LIMIT = 5e-3
 #: Pictures made in code that parity is checked on, where no others are handed in.
 _SCENES = 4
 _FIRST_SCENE = 70_000
@@ -46,7 +50,10 @@ _FIRST_SCENE = 70_000
 
 @dataclass(frozen=True, slots=True)
 class Parity:
-    """How far mattes of one runtime are from torch's, 0..1, over all pixels of all pictures."""
+    """How far mattes of one runtime are from torch's, 0..1, over all pixels of all pictures.
+
+    Only float32 (and int8) is held to a limit; bf16 is told where the processor computes it.
+    """
 
     runtime: str
     mean: float
@@ -128,7 +135,15 @@ def export(
         parameters=sum(weight.numel() for weight in student.net.parameters()),
         pictures=len(looked_at),
         parity=parity,
-        row=catalog_row(student, origin, size, target.name, len(data), sha256),
+        row=catalog_row(
+            student,
+            origin,
+            size,
+            target.name,
+            len(data),
+            sha256,
+            bf16=any(one.runtime.endswith("bf16") and one.mean <= BF16_LIMIT for one in parity),
+        ),
         recipe=recipe,
         metadata=metadata,
     )
@@ -188,8 +203,9 @@ def check_parity(
             away = np.abs(session.run({INPUT: feed})[OUTPUT] - want)
             mean += float(away.mean(dtype=np.float64)) / len(feeds)
             largest = max(largest, float(away.max()))
-        found.append(Parity(placement.backend, mean, largest))
-        if not mean <= LIMITS[form]:
+        bf16 = placement.precision == "bf16"
+        found.append(Parity(f"{placement.backend}{' bf16' * bf16}", mean, largest))
+        if not bf16 and not mean <= LIMITS[form]:
             raise InferenceFailed(
                 f"{placement.backend} answers otherwise than torch: {mean:.1e} in the mean, more "
                 f"than {LIMITS[form]:.0e} ({form})",
@@ -199,9 +215,16 @@ def check_parity(
 
 
 def catalog_row(
-    student: Student, origin: Origin, size: int, file: str, length: int, sha256: str
+    student: Student,
+    origin: Origin,
+    size: int,
+    file: str,
+    length: int,
+    sha256: str,
+    *,
+    bf16: bool = False,
 ) -> str:
-    """The row that ``catalog.toml`` needs for the file, as TOML."""
+    """The row that ``catalog.toml`` needs for the file, as TOML, but for where it can be had."""
     name, text = student.config.name, json.dumps
     tags = ["portrait", "fast"] if student.config.kind == "portrait" else ["general", "fast"]
     part = f"{{ name = {text(file)}, bytes = {length}, sha256 = {text(sha256)} }}"
@@ -215,6 +238,7 @@ def catalog_row(
         f"weight_licence = {text(origin.licence)}",
         f"training_data = {_string(origin.training_data())}",
         f"commercial = {text(origin.commercial)}",
+        *(["bf16 = true"] if bf16 else []),
         "[model.recipe]",
         f"size = {size}",
         "mean = 0.5",
@@ -298,10 +322,10 @@ def _by_torch(net: nn.Module, feed: Tensor) -> Tensor:
     return answer
 
 
-def _placements(form: Form) -> list[Any]:
+def _placements(form: Form) -> list[Placement]:
     """Both runtimes on the processor, in the arithmetic that the file is made for."""
     precision: Literal["int8", "f32"] = "int8" if form == "int8" else "f32"
-    found = []
+    found: list[Placement] = []
     for backend in ("ort", "openvino"):
         try:
             found += select.candidates(
@@ -309,6 +333,8 @@ def _placements(form: Form) -> list[Any]:
             )
         except BackendUnavailable:
             continue  # OpenVINO is not made for every processor
+    if form != "int8" and has_bf16() and any(one.backend == "openvino" for one in found):
+        found += select.candidates(backend="openvino", device="cpu", precision="bf16", bf16_ok=True)
     return found
 
 

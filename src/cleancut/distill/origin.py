@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from cleancut.catalog import Commercial, find
+from cleancut.distill.checkpoint import CONFIG
 from cleancut.distill.config import TrainConfig, load_config
 from cleancut.distill.labels import read_rows
 from cleancut.errors import BadOption, InputNotFound, UnknownModel
@@ -155,12 +156,21 @@ def origin_of(
     )
 
 
-def origin_for(run: Path, labels: Path | None, terms: Path | None = None) -> Origin:
-    """What the run says, or what ``labels`` say, where they are given."""
+def origin_for(
+    run: Path, labels: Path | None, *, backgrounds: Path | None = None, terms: Path | None = None
+) -> Origin:
+    """What the run says, or where they are given what ``labels`` and ``backgrounds``, folders, say.
+
+    Raises as ``origin_of`` does.
+    """
     if labels is None:
         return Origin.of(run)
+    from cleancut.distill.tune import find_pictures
+
+    scenes = find_pictures(backgrounds) if backgrounds else ()
     folder = run if run.is_dir() else run.parent
-    return origin_of(labels, load_config(folder / "config.toml"), terms=terms)
+    config = load_config(folder / CONFIG)
+    return origin_of(labels, config, backgrounds=scenes, terms=terms)
 
 
 def read_terms(path: Path, *, needed: bool = False) -> Mapping[str, Any]:

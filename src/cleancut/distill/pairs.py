@@ -112,7 +112,7 @@ def _copied(pair: Pair, folder: Path, number: int) -> Label:
         picture, truth = read_pair(pair)
     except CleancutError as error:
         raise type(error)(f"{pair.name}: {error.message}", hint=error.hint) from error
-    height, width = size_within(*truth.shape, LONGEST_PX)
+    height, width = size_within(truth.shape[0], truth.shape[1], LONGEST_PX)
     rgb = np.ascontiguousarray(fit(quantise(model_view(picture), 8), height, width))
     matte = quantise(np.clip(_shrunk(truth, height, width), 0, 1), 8)
     name = f"{PREFIX}_{number:05}"

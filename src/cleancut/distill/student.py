@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from cleancut.catalog import Recipe
+from cleancut.distill.checkpoint import BEST, CHECKPOINT, CONFIG
 from cleancut.distill.config import TrainConfig, load_config
 from cleancut.errors import InputNotFound, WeightsCorrupt
 from cleancut.extras import extra
@@ -20,8 +21,6 @@ if TYPE_CHECKING:
 
 #: (H, W, 3) uint8 to a matte of any size, float32 in 0..1.
 Predict: TypeAlias = "Callable[[Rgb], Alpha]"
-#: What a run's folder holds, the file that is taken first in front.
-CHECKPOINTS = ("best.pt", "checkpoint.pt")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -47,7 +46,7 @@ def load_student(run: Path) -> Student:
         from cleancut.distill.nets.build import build
 
     file = find_checkpoint(run)
-    config = load_config(file.with_name("config.toml"))
+    config = load_config(file.with_name(CONFIG))
     net = build(config, file.parent)
     try:
         kept: dict[str, Any] = torch.load(file, map_location="cpu", weights_only=True)
@@ -68,7 +67,7 @@ def find_checkpoint(run: Path) -> Path:
     """
     if run.suffix == ".pt" and run.is_file():
         return run
-    for name in CHECKPOINTS:
+    for name in (BEST, CHECKPOINT):
         if (run / name).is_file():
             return run / name
     raise InputNotFound(

@@ -67,7 +67,7 @@ def train(
             checkpoint.keep_config(run, config)
         processes.any(False, where)  # the others wait for the folder
         checkpoint.same_config(run, config)
-        net = started(config, run).to(where, memory_format=torch.channels_last)
+        net = _placed(started(config, run), where)
         teacher = _frozen_encoder(config, run, where)
         state = _state(config, net, where)
         checkpoint.resume(run, state)
@@ -163,6 +163,10 @@ def _save(run: Path, state: State, log: Log | None) -> None:
         checkpoint.save(run, state)
 
 
+def _placed(net: nn.Module, where: torch.device) -> nn.Module:
+    return net.to(where).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+
 def _state(config: TrainConfig, net: nn.Module, where: torch.device) -> State:
     average = torch.optim.swa_utils.AveragedModel(
         net, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(config.ema)
@@ -204,8 +208,7 @@ def _frozen_encoder(config: TrainConfig, run: Path, where: torch.device) -> nn.M
         raise BadOption(
             "losses.feature compares encoders, and this student has none", hint="set it to 0"
         )
-    frozen: nn.Module = encoder.to(where, memory_format=torch.channels_last).eval()
-    return frozen.requires_grad_(False)
+    return _placed(encoder, where).eval().requires_grad_(False)
 
 
 def _feature_loss(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
@@ -57,7 +57,8 @@ def started(config: TrainConfig, run: Path | None = None) -> nn.Module:
     if isinstance(net, Nano):
         start_from_modnet(net, path)
     else:
-        start_encoder_from_modnet(net.encoder, path)
+        encoder: Any = net.encoder
+        start_encoder_from_modnet(encoder, path)
     return net
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
+from torch.nn import functional
 
 from cleancut.catalog import Recipe, custom
 from cleancut.errors import BadOption, CleancutError, WeightsCorrupt
@@ -41,12 +41,16 @@ class Imported(nn.Module):
     says, and its own output, which holds logits where ``logits`` is set and else mattes.
     """
 
+    mean: Tensor
+    std: Tensor
+
     def __init__(self, graph: nn.Module, recipe: Recipe, *, logits: bool) -> None:
         super().__init__()
         self.graph, self.recipe, self.logits = graph, recipe, logits
         for name in ("mean", "std"):
             values = torch.tensor(getattr(recipe, name)).reshape(1, 3, 1, 1)
             self.register_buffer(name, values, persistent=False)
+        self.train()  # before the first picture, which must not change statistics
 
     def train(self, mode: bool = True) -> Imported:
         """Train the weights, but no statistics."""
@@ -58,7 +62,7 @@ class Imported(nn.Module):
 
     def forward(self, image: Tensor) -> Tensor:
         """The logits of a batch of pictures."""
-        return torch.cat([self._one(picture) for picture in image.split(1)])
+        return torch.cat([self._one(picture) for picture in torch.split(image, 1)])
 
     def _one(self, picture: Tensor) -> Tensor:
         x = (picture + 1) / 2
@@ -76,7 +80,7 @@ class Imported(nn.Module):
         planes = answer.reshape(1, -1, *answer.shape[-2:])
         logits = self._logits(planes)
         if logits.shape[-2:] != picture.shape[-2:]:
-            logits = F.interpolate(logits, picture.shape[-2:], mode="bilinear")
+            logits = functional.interpolate(logits, picture.shape[-2:], mode="bilinear")
         return logits
 
     def _logits(self, planes: Tensor) -> Tensor:
@@ -93,7 +97,7 @@ class Imported(nn.Module):
 
 
 def imported(path: Path, size: int) -> nn.Module:
-    """The network in ``path``, whose recipe stands in the .toml beside it, for pictures of ``size``.
+    """The network in ``path``, as the recipe in the .toml beside it says, for pictures of ``size``.
 
     Raises ``InputNotFound``, ``WeightsCorrupt`` for a file that is no network, ``BadOption`` for
     one that cannot be trained here or not at this size, ``MissingDependency``.
