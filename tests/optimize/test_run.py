@@ -223,3 +223,16 @@ def test_the_small_u2net_is_quantised_with_generated_pictures(
     assert (copy.calibration, copy.truth) == ("generated", "generated")
     assert copy.refused or copy.grad_ratio <= 1.2
     assert copy_path(find("u2netp")).is_file()
+
+
+def test_a_file_that_is_no_row_is_quantised_without_the_store(
+    spec: ModelSpec, photos: Path, without_nncf: list[str], tmp_path: Path
+) -> None:
+    source = net(tmp_path / "own.onnx")
+    target = tmp_path / "out" / "own.int8.onnx"
+    target.parent.mkdir()
+    copy = run.quantise(source, target, spec.recipe, Plan(calibrate=photos, pictures=10))
+    assert copy.sha256 == digest(target)
+    assert (copy.file, copy.made_from) == (target.name, digest(source))
+    assert [path.name for path in target.parent.iterdir()] == [target.name]
+    assert read_copy(spec) is None

@@ -4,10 +4,19 @@ from __future__ import annotations
 
 import argparse
 
-from cleancut.cli import distill_card, distill_eval, distill_export, distill_label
+from cleancut.cli import (
+    distill_card,
+    distill_eval,
+    distill_export,
+    distill_label,
+    distill_train,
+    distill_tune,
+)
 
 _ACTIONS = {
     "label": distill_label,
+    "train": distill_train,
+    "tune": distill_tune,
     "eval": distill_eval,
     "export": distill_export,
     "card": distill_card,

@@ -66,7 +66,7 @@ def model_card(
         _pictures(origin),
         _teachers(origin),
         _figures(evaluations, command),
-        _training(run, config, machine, curves),
+        _training(run, config, machine, curves, scenes=bool(origin.backgrounds)),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
 
@@ -158,9 +158,9 @@ def _teachers(origin: Origin) -> str:
 def _doubts(teachers: Sequence[Teacher]) -> str:
     named = " and ".join(f"{one.id} ({one.training_data or 'not known'})" for one in teachers)
     return (
-        f"The licences of the weights allow distilling. The training data of {named} come with "
-        "terms that reach less far; whether these bind a student that has never seen the data is "
-        "not settled. Whoever must be sure labels the photographs again with another teacher."
+        f"The training data of {named} come with terms of their own. Whether these reach a student "
+        "that has never seen that data is not settled; whoever must be sure labels the photographs "
+        "again with another teacher."
     )
 
 
@@ -169,13 +169,13 @@ def _figures(evaluations: Sequence[Evaluation], command: str) -> str:
         return ""
     text = (
         "## Figures\n\nThe network alone, its matte enlarged to the picture, without refinement; "
-        "less is better, except for IoU. None of these pictures was trained on.\n\n"
+        "less is better, except for IoU.\n\n"
         f"{to_markdown(evaluations)}"
     )
     return text + (f"\n\nMade with: `{command}`" if command else "")
 
 
-def _training(run: Path, config: TrainConfig, machine: str, curves: str) -> str:
+def _training(run: Path, config: TrainConfig, machine: str, curves: str, *, scenes: bool) -> str:
     steps = [line for line in read_log(run / LOG) if "rate" in line]
     facts = [f"- Seed {config.seed}, {config.steps:,} steps of {config.batch} pictures."]
     if steps:
@@ -190,7 +190,8 @@ def _training(run: Path, config: TrainConfig, machine: str, curves: str) -> str:
     return text + (
         "\n\nTo make it again, with the photographs in a folder:\n\n```\n"
         "cleancut distill label PHOTOS -o LABELS\n"
-        "cleancut distill train CONFIG --labels LABELS --out RUN\n```\n\n"
+        f"cleancut distill train CONFIG --labels LABELS{' --backgrounds DIR' * scenes} --out RUN"
+        "\n```\n\n"
         f"CONFIG is:\n\n```toml\n{_public(config)}```"
     )
 

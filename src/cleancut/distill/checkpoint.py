@@ -64,7 +64,7 @@ def owned(run: Path) -> Iterator[None]:
 
 
 def _refuse(run: Path) -> None:
-    raise Busy(f"another process trains in {run}", hint="wait for it, or give another --out")
+    raise Busy(f"another process trains in {run}", hint="wait for it, or give another -o")
 
 
 def keep_config(run: Path, config: TrainConfig) -> None:
@@ -86,7 +86,7 @@ def same_config(run: Path, config: TrainConfig) -> None:
     ]
     raise BadOption(
         f"{run}: holds a run of another configuration ({changed[0] if changed else 'order'})",
-        hint=f"give another --out, or go on with {run / CONFIG}",
+        hint=f"give another -o, or go on with {run / CONFIG}",
     )
 
 
@@ -141,7 +141,7 @@ def resume(run: Path, state: State) -> None:
     except Exception as error:  # whatever zip files, pickles and shapes can be
         raise WeightsCorrupt(
             f"{path}: not a checkpoint of this run ({_line(error)})",
-            hint="delete it to begin anew, or give another --out",
+            hint="delete it to begin anew, or give another -o",
         ) from error
 
 

@@ -30,6 +30,8 @@ from cleancut.imaging.files import write_atomic
 
 FILE, TERMS = "origin.json", "data.toml"
 _TERMS_KEYS = ("content", "source", "terms", "free")
+#: More prefixes than this, of which no terms are stated, count as one.
+_MOST_PREFIXES = 20
 _LIMIT = 1 << 20  # bytes of a file that is read whole
 
 
@@ -201,6 +203,8 @@ def read_terms(path: Path, *, needed: bool = False) -> Mapping[str, Any]:
 def _by_prefix(
     labelled: Mapping[str, int], used: Mapping[str, int], stated: Mapping[str, Any]
 ) -> tuple[Pictures, ...]:
+    if len(set(labelled) - set(stated)) > _MOST_PREFIXES:  # names of files, not of sources
+        labelled, used = _others_together(labelled, stated), _others_together(used, stated)
     found = []
     for prefix in sorted(labelled, key=lambda name: (-labelled[name], name)):
         table = stated.get(prefix, {})
@@ -209,6 +213,13 @@ def _by_prefix(
         count = used.get(prefix, 0)
         found.append(Pictures(prefix, labelled[prefix], count, **words, free=free))
     return tuple(found)
+
+
+def _others_together(counts: Mapping[str, int], stated: Mapping[str, Any]) -> Counter[str]:
+    together: Counter[str] = Counter()
+    for prefix, count in counts.items():
+        together[prefix if prefix in stated else ""] += count
+    return together
 
 
 def _teacher(name: str, role: str, count: int) -> Teacher:
@@ -223,12 +234,13 @@ def _teacher(name: str, role: str, count: int) -> Teacher:
 
 
 def _brief(one: Pictures) -> str:
-    name = one.prefix or "without a prefix"
-    return f"{name} {one.used} ({one.terms or 'terms not stated'})"
+    name = f"{one.prefix}_" if one.prefix else "others"
+    return f"{one.used} {name} ({one.terms or 'terms not stated'})"
 
 
 def _named(one: Teacher) -> str:
-    return f"{one.id} ({one.training_data})" if one.training_data else one.id
+    """Its name, and what it was trained on where that is in doubt."""
+    return one.id if one.commercial == "yes" else f"{one.id} ({one.training_data or 'not known'})"
 
 
 def _from_json(facts: Mapping[str, Any]) -> Origin:

@@ -79,7 +79,7 @@ def labels_of(
         if about.get("pairs") != identity:
             raise BadOption(
                 "the pictures with mattes are other ones than when this run began",
-                hint="give another --out",
+                hint="give another -o",
             )
         return read_labels(folder, photos=folder / PHOTOS)
     try:

@@ -129,7 +129,7 @@ def _learn(
     averaged by then, so that all processes come to one decision.
     """
     state.optimizer.zero_grad(set_to_none=True)
-    state.scaler.scale(loss).backward()
+    state.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
     state.scaler.unscale_(state.optimizer)
     norm = nn.utils.clip_grad_norm_(state.net.parameters(), config.clip)
     told = processes.mean(torch.stack([loss.detach(), *(one.detach() for one in parts.values())]))
@@ -164,13 +164,12 @@ def _save(run: Path, state: State, log: Log | None) -> None:
 
 
 def _placed(net: nn.Module, where: torch.device) -> nn.Module:
-    return net.to(where).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return net.to(where).to(memory_format=torch.channels_last)
 
 
 def _state(config: TrainConfig, net: nn.Module, where: torch.device) -> State:
-    average = torch.optim.swa_utils.AveragedModel(
-        net, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(config.ema)
-    )
+    averaging = torch.optim.swa_utils.get_ema_multi_avg_fn(config.ema)  # type: ignore[no-untyped-call]
+    average = torch.optim.swa_utils.AveragedModel(net, multi_avg_fn=averaging)
     optimizer = torch.optim.AdamW(net.parameters(), config.rate, weight_decay=config.weight_decay)
     half = _precision_name(config, where) == "f16"
     return State(net, average, optimizer, torch.amp.GradScaler(where.type, enabled=half))
@@ -226,7 +225,7 @@ def _no_longer_finite(config: TrainConfig, step: int) -> BadOption:
     slower = f"rate = {config.rate / 3:.1g}"
     return BadOption(
         f"the loss has not been finite for {MOST_FAILING} steps (step {step})",
-        hint=f"train anew in another --out with {slower}"
+        hint=f"train anew in another -o with {slower}"
         + ("" if config.precision == "f32" else ' or precision = "f32"'),
     )
 

@@ -14,6 +14,7 @@ from statistics import fmean
 from typing import TYPE_CHECKING
 
 from cleancut.catalog import Recipe, find
+from cleancut.distill.checkpoint import CONFIG, LOG
 from cleancut.distill.config import Data, LossWeights, Shares, TrainConfig, check_config
 from cleancut.errors import BadOption, InputNotFound
 from cleancut.imaging.files import not_writable, write_atomic
@@ -124,7 +125,7 @@ def tune(
         cancelled=cancelled,
     )
     _keep_origin(order, config, len(pairs), backgrounds)
-    log = read_log(order.run / "log.jsonl")
+    log = read_log(order.run / LOG)
     evaluated = {facts["step"]: facts["eval"] for facts in log if "eval" in facts}
     best = best_step(evaluated) or 0
     done = any(facts["step"] >= config.steps for facts in log)
@@ -154,6 +155,8 @@ def keep_start(model: str, run: Path) -> Path:
     target = run / START
     if target.is_file() and target.with_suffix(".toml").is_file():
         return target
+    if (run / CONFIG).is_file():
+        raise BadOption(f"{run}: holds a run that is no tuning", hint="give another -o")
     spec = find(model)
     if spec.path is None and not spec.weights:
         raise BadOption(f"{spec.id} has no weights to tune", hint="run: cleancut models list")
