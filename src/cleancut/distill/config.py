@@ -84,7 +84,8 @@ class TrainConfig:
     ``start`` is what the student begins from: a model of the catalog ("modnet"), an ``.onnx`` file
     (for ``kind = "onnx"``; looked for in the run's folder first), a checkpoint of another run, or
     nothing. The learning rate rises over
-    ``warmup`` steps and falls along a cosine to ``final_rate`` times its peak. ``ema`` is the
+    ``warmup`` steps and falls along a cosine to ``final_rate`` times its peak; an encoder gets
+    ``encoder_rate`` times as much, less where it knows something already. ``ema`` is the
     decay of the averaged weights, which are what is evaluated and exported.
     """
 
@@ -95,8 +96,9 @@ class TrainConfig:
     sizes: tuple[int, ...] = ()
     batch: int = 6
     steps: int = 6000
-    rate: float = 2e-4
+    rate: float = 1e-4
     final_rate: float = 0.02
+    encoder_rate: float = 1.0
     warmup: int = 200
     weight_decay: float = 0.01
     clip: float = 1.0
@@ -185,6 +187,7 @@ def check_config(config: TrainConfig, where: str) -> None:
     ranges: dict[str, tuple[float, float, float]] = {
         "rate": (config.rate, 0, 10),
         "final_rate": (config.final_rate, 0, 1),
+        "encoder_rate": (config.encoder_rate, 0, 100),
         "warmup": (config.warmup, 0, _MOST["steps"]),
         "weight_decay": (config.weight_decay, 0, 10),
         "clip": (config.clip, 1e-6, 1e9),

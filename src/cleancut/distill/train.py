@@ -82,7 +82,7 @@ def train(
             if step >= end or processes.any(cancelled(), where):
                 break
             for group in state.optimizer.param_groups:
-                group["lr"] = rate_at(step, config)
+                group["lr"] = group["share"] * rate_at(step, config)
             image, alpha, trust = _on(batch, where)
             with precision():
                 logits = student(image)
@@ -167,10 +167,20 @@ def _placed(net: nn.Module, where: torch.device) -> nn.Module:
     return net.to(where).to(memory_format=torch.channels_last)
 
 
+def _groups(net: nn.Module, config: TrainConfig) -> list[dict[str, Any]]:
+    """All parameters, those of the encoder with their own share of the learning rate."""
+    known = {id(one) for one in getattr(net, "encoder", nn.Module()).parameters()}
+    encoder = [one for one in net.parameters() if id(one) in known]
+    rest = [one for one in net.parameters() if id(one) not in known]
+    groups = [{"params": rest, "share": 1.0}, {"params": encoder, "share": config.encoder_rate}]
+    return [group for group in groups if group["params"]]
+
+
 def _state(config: TrainConfig, net: nn.Module, where: torch.device) -> State:
     averaging = torch.optim.swa_utils.get_ema_multi_avg_fn(config.ema)  # type: ignore[no-untyped-call]
     average = torch.optim.swa_utils.AveragedModel(net, multi_avg_fn=averaging)
-    optimizer = torch.optim.AdamW(net.parameters(), config.rate, weight_decay=config.weight_decay)
+    groups = _groups(net, config)
+    optimizer = torch.optim.AdamW(groups, config.rate, weight_decay=config.weight_decay)
     half = _precision_name(config, where) == "f16"
     return State(net, average, optimizer, torch.amp.GradScaler(where.type, enabled=half))
 
