@@ -76,6 +76,8 @@ def test_another_size_and_any_size(run: Path, tmp_path: Path) -> None:
     from cleancut.backends import select
 
     done = export(run, tmp_path / "any.onnx", any_size=True, pictures=PICTURES)
+    predict, label, size = network(str(done.path), 96)
+    assert (label, size, predict(PICTURES[0]).shape) == ("any", 96, (96, 96))
     where = select.candidates(backend="ort", device="cpu", precision="f32", bf16_ok=False)[0]
     session = select.open_session(done.path, where)
     wide = session.run({"input": np.zeros((1, 3, 32, 160), np.float32)})["alpha"]

@@ -14,7 +14,6 @@ from statistics import fmean
 from typing import Any
 
 from cleancut import metrics
-from cleancut.catalog import custom, find
 from cleancut.distill.student import Predict, is_run, load_student, predictor
 from cleancut.engine import Engine
 from cleancut.errors import BadOption
@@ -140,25 +139,17 @@ def evaluate_model(
 
 def network(what: str, size: int | None = None) -> tuple[Predict, str, int]:
     """An ONNX file or a row of the catalog through the engine; its label and its input's size."""
-    spec = find(what)
-    options = Options(model=what)
+    options, is_file = Options(model=what), what.lower().endswith(".onnx")
     if size is not None:
-        if spec.path is None:
+        if not is_file:
             raise BadOption(
-                f"--size: {spec.id} has the size of its row in the catalog",
+                f"--size: {what} has the size of its row in the catalog",
                 hint="give the path of an .onnx file, or a run",
             )
-        options = options.with_(recipe=_recipe_text(spec.path, size))
+        options = options.with_(recipe=f"size={size}")  # the rest stands beside the file
     model, _ = Engine(options).model_for(options)
-    height = size or spec.recipe.size[0]
-    return (lambda rgb: model.predict(rgb).alpha), Path(what).stem, height
-
-
-def _recipe_text(path: Path, size: int) -> str:
-    """The recipe beside ``path``, else that of a student of ours, with another size."""
-    recipe = custom(path).recipe
-    mean, std = (",".join(map(str, values)) for values in (recipe.mean, recipe.std))
-    return f"size={size} mean={mean} std={std} divide_by={recipe.divide_by} resize={recipe.resize}"
+    label = Path(what).stem if is_file else what
+    return (lambda rgb: model.predict(rgb).alpha), label, model.spec.recipe.size[0]
 
 
 def _counts(pairs: Sequence[Pair]) -> dict[str, int]:
