@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
-from cleancut.distill.augment import cropped, degrade, resized, stretched, window
+from cleancut.distill.augment import as_bytes, cropped, degrade, resized, stretched, window
 from cleancut.distill.compositing import composite, plain_backdrop
 from cleancut.distill.drawn import drawn
 from cleancut.errors import BadOption
@@ -42,7 +42,7 @@ _UPPER_BODY = (0.22, 0.6)
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Batch:
-    """``image`` (N, 3, S, S) in -1..1, ``alpha`` and ``trust`` (N, 1, S, S) in 0..1, all float32."""
+    """``image`` (N, 3, S, S) in -1..1, ``alpha`` and ``trust`` (N, 1, S, S) in 0..1; float32."""
 
     image: Tensor
     alpha: Tensor
@@ -63,8 +63,9 @@ class Pictures:
             [row for row in labels.rows if row.agreement >= data.min_agreement], data.weights
         )
         self._subjects = self._photos.only(
-            lambda row: row.agreement >= data.composite_agreement
-            and row.coverage >= _SMALLEST_SUBJECT
+            lambda row: (
+                row.agreement >= data.composite_agreement and row.coverage >= _SMALLEST_SUBJECT
+            )
         )
         self._people = self._subjects.only(lambda row: row.person)
         shares = {name: share for name, share in asdict(data.shares).items() if share > 0}
@@ -109,7 +110,9 @@ class Pictures:
         kind = str(rng.choice(self._kinds, p=self._chances))
         rgb, alpha, trust = getattr(self, f"_{kind}")(rng, size)
         if rng.random() < 0.5:
-            rgb, alpha, trust = (np.ascontiguousarray(part[:, ::-1]) for part in (rgb, alpha, trust))
+            rgb, alpha, trust = (
+                np.ascontiguousarray(part[:, ::-1]) for part in (rgb, alpha, trust)
+            )
         if rng.random() < self.config.data.degrade:
             rgb = degrade(rgb, rng)
         return rgb, alpha, trust
@@ -176,9 +179,11 @@ class Draw:
         return len(self._rows)
 
     def only(self, which: Callable[[Label], bool]) -> Draw:
+        """Those of them that ``which`` takes."""
         return Draw([row for row in self._rows if which(row)], self._weights)
 
     def one(self, rng: np.random.Generator) -> Label:
+        """One of them by chance."""
         place = np.searchsorted(self._upto, rng.random() * self._upto[-1], side="right")
         return self._rows[min(int(place), len(self._rows) - 1)]
 
@@ -231,4 +236,4 @@ def _read_rgb(path: Path) -> Bytes:
     bgr = cv2.imread(str(path), cv2.IMREAD_COLOR)
     if bgr is None:
         raise BadOption(f"{path}: cannot be read as a picture", hint="label the photographs again")
-    return cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB)
+    return as_bytes(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
+from torch.nn import functional
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,7 +30,7 @@ def l1(alpha: Tensor, target: Tensor, trust: Tensor) -> Tensor:
 
 def bce(logits: Tensor, target: Tensor, trust: Tensor) -> Tensor:
     """Binary cross entropy with soft targets: steep where the student is sure and wrong."""
-    loss = F.binary_cross_entropy_with_logits(logits, target, reduction="none")
+    loss = functional.binary_cross_entropy_with_logits(logits, target, reduction="none")
     return _mean(loss, trust)
 
 
@@ -42,12 +42,12 @@ def laplacian(alpha: Tensor, target: Tensor, trust: Tensor) -> Tensor:
     """
     difference, loss, weight = alpha - target, alpha.new_zeros(()), 1.0
     for _ in range(_LEVELS):
-        small = F.avg_pool2d(difference, 2)
-        up = F.interpolate(
+        small = functional.avg_pool2d(difference, 2)
+        up = functional.interpolate(
             small, size=difference.shape[-2:], mode="bilinear", align_corners=False
         )
         loss = loss + weight * _mean((difference - up).abs(), trust)
-        difference, trust, weight = small, F.avg_pool2d(trust, 2), weight * _GROWTH
+        difference, trust, weight = small, functional.avg_pool2d(trust, 2), weight * _GROWTH
     return loss + weight * _mean(difference.abs(), trust)
 
 
@@ -55,15 +55,15 @@ def gradient(alpha: Tensor, target: Tensor, trust: Tensor) -> Tensor:
     """L1 between the Sobel gradients of both mattes."""
     kernel = alpha.new_tensor([[-1.0, 0.0, 1.0], [-2.0, 0.0, 2.0], [-1.0, 0.0, 1.0]]) / 8
     kernels = torch.stack([kernel, kernel.T])[:, None]
-    padded = F.pad(alpha - target, (1, 1, 1, 1), mode="replicate")
-    return _mean(F.conv2d(padded, kernels).abs().sum(1, keepdim=True), trust)
+    padded = functional.pad(alpha - target, (1, 1, 1, 1), mode="replicate")
+    return _mean(functional.conv2d(padded, kernels).abs().sum(1, keepdim=True), trust)
 
 
 def structure(logits: Tensor, target: Tensor, trust: Tensor) -> Tensor:
     """Cross entropy and IoU, both weighted towards edges (F3Net, Wei et al., AAAI 2020)."""
-    near = F.avg_pool2d(target, 31, stride=1, padding=15, count_include_pad=False)
+    near = functional.avg_pool2d(target, 31, stride=1, padding=15, count_include_pad=False)
     weight = trust * (1 + 5 * (near - target).abs())
-    entropy = F.binary_cross_entropy_with_logits(logits, target, reduction="none")
+    entropy = functional.binary_cross_entropy_with_logits(logits, target, reduction="none")
     alpha = torch.sigmoid(logits)
     both = (weight * torch.minimum(alpha, target)).sum((1, 2, 3))
     either = (weight * torch.maximum(alpha, target)).sum((1, 2, 3))

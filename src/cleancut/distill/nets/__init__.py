@@ -1,0 +1,1 @@
+"""The students, and what they begin from."""

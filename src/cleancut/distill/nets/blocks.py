@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
+from torch.nn import functional
 
 #: Output channels, stride and repeats of MobileNetV2's inverted residuals (table 2 of the paper);
 #: all but the first expand six-fold.
@@ -13,7 +13,7 @@ _STAGES = ((16, 1, 1), (24, 2, 2), (32, 2, 3), (64, 2, 4), (96, 1, 3), (160, 2, 
 
 def resize(x: Tensor, like: Tensor) -> Tensor:
     """``x`` (N, C, h, w) at the height and width of ``like``, bilinear, pixel centres aligned."""
-    return F.interpolate(x, size=like.shape[-2:], mode="bilinear", align_corners=False)
+    return functional.interpolate(x, size=like.shape[-2:], mode="bilinear", align_corners=False)
 
 
 class InvertedResidual(nn.Module):
@@ -34,6 +34,7 @@ class InvertedResidual(nn.Module):
         self.residual = stride == 1 and inside == outside
 
     def forward(self, x: Tensor) -> Tensor:
+        """(N, inside, h, w) to (N, outside, h / stride, w / stride)."""
         out: Tensor = self.layers(x)
         return x + out if self.residual else out
 
@@ -77,6 +78,7 @@ class MobileNetV2(nn.Module):
                         conv.dilation = conv.padding = (2, 2)
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
+        """(N, 3, H, W) to the features at strides 2, 4, 8, 16 and 32."""
         x = self.stem(x)
         taps = []
         for number, block in enumerate(self.blocks):
@@ -99,8 +101,9 @@ class HalfInstanceNorm(nn.Module):
         self.halves = (channels - channels // 2, channels // 2)
 
     def forward(self, x: Tensor) -> Tensor:
-        plain, varied = x.split(self.halves, dim=1)
-        return torch.cat([plain, F.instance_norm(varied)], dim=1)
+        """(N, C, h, w) to the same."""
+        plain, varied = x.split_with_sizes(self.halves, dim=1)
+        return torch.cat([plain, functional.instance_norm(varied)], dim=1)
 
 
 class ConvNorm(nn.Sequential):
@@ -112,5 +115,3 @@ class ConvNorm(nn.Sequential):
             HalfInstanceNorm(outside),
             nn.ReLU(inplace=True),
         )
-
-

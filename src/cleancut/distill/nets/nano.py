@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
+from torch.nn import functional
 
 from cleancut.distill.nets.blocks import ConvNorm, MobileNetV2, resize
 
@@ -24,6 +24,7 @@ class SqueezeExcite(nn.Module):
         self.excite = nn.Linear(hidden, channels, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
+        """(N, C, h, w) to the same, each channel scaled."""
         means = x.mean(dim=(2, 3))
         weights = torch.sigmoid(self.excite(torch.relu(self.squeeze(means))))
         return x * weights[:, :, None, None]
@@ -40,10 +41,12 @@ class Semantics(nn.Module):
         self.at_8 = ConvNorm(96, 32, 5)
 
     def forward(self, deepest: Tensor, at_16: Tensor, at_8: Tensor) -> Tensor:
+        """The deepest features (N, 1280, h, w) at the size of ``at_8`` (N, C, H, W)."""
         # A 1x1 convolution commutes with bilinear resizing; before it there are four times fewer
         # positions to filter.
         x = resize(self.reduce(self.attend(deepest)), at_16)
-        return self.at_8(resize(self.at_16(x), at_8))
+        semantics: Tensor = self.at_8(resize(self.at_16(x), at_8))
+        return semantics
 
 
 class Detail(nn.Module):
@@ -60,11 +63,15 @@ class Detail(nn.Module):
             ConvNorm(64, 64, 3), ConvNorm(64, 32, 3), ConvNorm(32, 32, 3), ConvNorm(32, 32, 3)
         )
 
-    def forward(self, half: Tensor, quarter: Tensor, enc_2: Tensor, enc_4: Tensor, sem: Tensor) -> Tensor:
+    def forward(
+        self, half: Tensor, quarter: Tensor, enc_2: Tensor, enc_4: Tensor, semantics: Tensor
+    ) -> Tensor:
+        """The picture and the encoder's features at 1/2 and 1/4 of its size, and ``semantics``."""
         enc_2, enc_4 = self.from_2(enc_2), self.from_4(enc_4)
         x = self.join(torch.cat([self.down(torch.cat([half, enc_2], 1)), enc_4], 1))
-        x = self.at_4(torch.cat([x, resize(sem, x), quarter], 1))
-        return self.at_2(torch.cat([resize(x, enc_2), enc_2], 1))
+        x = self.at_4(torch.cat([x, resize(semantics, x), quarter], 1))
+        detail: Tensor = self.at_2(torch.cat([resize(x, enc_2), enc_2], 1))
+        return detail
 
 
 class Fusion(nn.Module):
@@ -77,10 +84,12 @@ class Fusion(nn.Module):
         self.at_1 = ConvNorm(35, 16, 3)
         self.out = nn.Conv2d(16, 1, 1)
 
-    def forward(self, image: Tensor, quarter: Tensor, sem: Tensor, detail: Tensor) -> Tensor:
-        x = resize(self.at_4(resize(sem, quarter)), detail)
+    def forward(self, image: Tensor, quarter: Tensor, semantics: Tensor, detail: Tensor) -> Tensor:
+        """Logits (N, 1, H, W) from the picture, a quarter of it, and what both branches found."""
+        x = resize(self.at_4(resize(semantics, quarter)), detail)
         x = resize(self.at_2(torch.cat([x, detail], 1)), image)
-        return self.out(self.at_1(torch.cat([x, image], 1)))
+        logits: Tensor = self.out(self.at_1(torch.cat([x, image], 1)))
+        return logits
 
 
 class Nano(nn.Module):
@@ -97,9 +106,10 @@ class Nano(nn.Module):
         self.fusion = Fusion()
 
     def forward(self, image: Tensor) -> Tensor:
+        """Pictures (N, 3, H, W) in -1..1 to logits (N, 1, H, W)."""
         enc_2, enc_4, enc_8, enc_16, deepest = self.encoder(image)
         image = image.to(enc_2.dtype)  # mixed precision: else every join would be made in 32 bits
-        half, quarter = F.avg_pool2d(image, 2), F.avg_pool2d(image, 4)
+        half, quarter = functional.avg_pool2d(image, 2), functional.avg_pool2d(image, 4)
         semantics = self.semantics(deepest, enc_16, enc_8)
         detail = self.detail(half, quarter, enc_2, enc_4, semantics)
         logits: Tensor = self.fusion(image, quarter, semantics, detail)

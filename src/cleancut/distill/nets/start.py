@@ -14,7 +14,7 @@ from cleancut.distill.nets.nano import Nano
 from cleancut.errors import WeightsCorrupt
 
 if TYPE_CHECKING:
-    from cleancut.distill.nets.blocks import ConvNorm, MobileNetV2
+    from cleancut.distill.nets.blocks import MobileNetV2
 
 #: Added to variances by the networks' batch normalisation.
 _EPSILON = 1e-5
@@ -57,7 +57,8 @@ def _initialisers(path: Path) -> dict[str, Tensor]:
 
     graph = onnx.load(str(path)).graph
     return {
-        one.name: torch.from_numpy(np.array(numpy_helper.to_array(one))) for one in graph.initializer
+        one.name: torch.from_numpy(np.array(numpy_helper.to_array(one)))
+        for one in graph.initializer
     }
 
 
@@ -81,8 +82,8 @@ def _lay(net: Nano, weights: dict[str, Tensor]) -> None:
     _copy(fusion.at_4, weights, "f_branch.conv_lr4x")
     _copy(fusion.at_2, weights, "f_branch.conv_f2x")
     _copy(fusion.at_1, weights, "f_branch.conv_f.0")
-    fusion.out.weight.copy_(weights["f_branch.conv_f.1.layers.0.weight"])
-    fusion.out.bias.copy_(weights["f_branch.conv_f.1.layers.0.bias"])
+    last = "f_branch.conv_f.1.layers.0"
+    _put(fusion.out, weights[f"{last}.weight"], weights[f"{last}.bias"])
 
 
 def _lay_encoder(encoder: MobileNetV2, weights: dict[str, Tensor]) -> None:
@@ -94,8 +95,7 @@ def _lay_encoder(encoder: MobileNetV2, weights: dict[str, Tensor]) -> None:
     for conv, key in zip(convs, keys, strict=True):
         if conv is convs[-1] and conv.weight.shape != weights[key].shape:
             continue
-        conv.weight.copy_(weights[key])
-        conv.bias.copy_(weights[str(int(key) + 1)])
+        _put(conv, weights[key], weights[str(int(key) + 1)])
 
 
 def _unnamed(weights: dict[str, Tensor], axes: int) -> list[str]:
@@ -118,10 +118,13 @@ def _folded(weights: dict[str, Tensor], name: str) -> tuple[Tensor, Tensor]:
     return weight, bias
 
 
-def _copy(layer: ConvNorm, weights: dict[str, Tensor], name: str) -> None:
-    weight, bias = _folded(weights, name)
-    layer[0].weight.copy_(weight)
-    layer[0].bias.copy_(bias)
+def _copy(layer: nn.Module, weights: dict[str, Tensor], name: str) -> None:
+    """Into the convolution of a ``ConvNorm``."""
+    _put(layer.get_submodule("0"), *_folded(weights, name))
+
+
+def _put(conv: nn.Module, weight: Tensor, bias: Tensor) -> None:
+    conv.load_state_dict({"weight": weight, "bias": bias})
 
 
 def _split(net: Nano, weight: Tensor, bias: Tensor) -> None:
@@ -134,5 +137,4 @@ def _split(net: Nano, weight: Tensor, bias: Tensor) -> None:
     root = power[:rank].sqrt()
     net.semantics.reduce.weight.copy_((left[:, :rank] * root).T[:, :, None, None])
     core = (right[:rank] * root[:, None]).reshape(rank, outside, height, width)
-    net.semantics.at_16[0].weight.copy_(core.permute(1, 0, 2, 3))
-    net.semantics.at_16[0].bias.copy_(bias)
+    _put(net.semantics.at_16.get_submodule("0"), core.permute(1, 0, 2, 3), bias)
