@@ -86,6 +86,7 @@ def small_onnx(
     path: Path, *, nhwc: bool = False, half: bool = False, sigmoid: bool = True, size: int = 64
 ) -> Path:
     """A 3x3 convolution of three colours to a matte, and its recipe."""
+    path.parent.mkdir(parents=True, exist_ok=True)
     rng = np.random.default_rng(1)
     number = np.float16 if half else np.float32
     weight = rng.normal(0, 0.3, (1, 3, 3, 3)).astype(number)

@@ -120,10 +120,15 @@ def verdict(done: Tuned, args: argparse.Namespace) -> list[str]:
     ]
     if not done.done:
         return [*lines, "not finished: run the same command again to go on"]
-    if done.worse:
+    if done.step == 0:
+        lines.append(
+            "no evaluation was better than the first, so best.pt is the model as it was: give more "
+            "pictures, --backgrounds, more --steps or another --rate, and another -o"
+        )
+    elif done.worse:
         lines.append(
             "the pictures held back came out worse than before: keep the model as it is, or give "
-            "more pictures, --backgrounds, or a lower --rate"
+            "more pictures, --backgrounds, more --steps or another --rate, and another -o"
         )
     if args.export:
         lines.append(f"{args.export} is written; next: cleancut cut PHOTO --model {args.export}")

@@ -86,7 +86,9 @@ class TrainConfig:
     nothing. The learning rate rises over
     ``warmup`` steps and falls along a cosine to ``final_rate`` times its peak; an encoder gets
     ``encoder_rate`` times as much, less where it knows something already. ``ema`` is the
-    decay of the averaged weights, which are what is evaluated and exported.
+    decay of the averaged weights. What is evaluated and exported is ``blend`` of these and the rest
+    of the start's weights: a student that has learnt much knows again what it forgot (WiSE-FT,
+    Wortsman et al., arXiv 2109.01903).
     """
 
     name: str = "student"
@@ -103,6 +105,7 @@ class TrainConfig:
     weight_decay: float = 0.01
     clip: float = 1.0
     ema: float = 0.999
+    blend: float = 1.0
     precision: Precision = "auto"
     seed: int = 8
     save_every: int = 100
@@ -192,6 +195,7 @@ def check_config(config: TrainConfig, where: str) -> None:
         "weight_decay": (config.weight_decay, 0, 10),
         "clip": (config.clip, 1e-6, 1e9),
         "ema": (config.ema, 0, 0.999999),
+        "blend": (config.blend, 0, 1),
         "seed": (config.seed, 0, 2**63 - 1),
         "data.crop": (data.crop, 0.05, 1),
         "data.degrade": (data.degrade, 0, 1),

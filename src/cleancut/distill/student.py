@@ -38,12 +38,13 @@ def load_student(run: Path) -> Student:
 
     In a folder the best checkpoint counts, where evaluations have chosen one, else the last.
     Raises ``InputNotFound`` where there is none, ``WeightsCorrupt`` for a file that is not of this
-    run, ``BadOption`` for its configuration.
+    run, ``BadOption`` for its configuration; where it is blended with its start, what ``started``
+    raises.
     """
     with extra("train"):
         import torch
 
-        from cleancut.distill.nets.build import build
+        from cleancut.distill.nets.build import blend_in, build, started
 
     file = find_checkpoint(run)
     config = load_config(file.with_name(CONFIG))
@@ -57,6 +58,8 @@ def load_student(run: Path) -> Student:
             f"{file}: not a checkpoint of this run ({_line(error)})",
             hint="its config.toml must be the one that it was trained with",
         ) from error
+    if config.blend < 1:
+        net = blend_in(net, started(config, file.parent), config.blend)
     return Student(config, net.eval(), step, file)
 
 

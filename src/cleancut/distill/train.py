@@ -7,6 +7,7 @@ goes on as if it had not been: on a processor, in float32 and with as many threa
 
 from __future__ import annotations
 
+import copy
 import math
 import time
 from collections.abc import Callable, Iterator
@@ -23,7 +24,7 @@ from cleancut.distill.config import TrainConfig
 from cleancut.distill.data import Batch, Pictures, batches
 from cleancut.distill.log import Figures, Log, Step
 from cleancut.distill.losses import feature, matte_losses
-from cleancut.distill.nets.build import started
+from cleancut.distill.nets.build import blend_in, started
 from cleancut.distill.processes import ALONE, Processes
 from cleancut.errors import BadOption, OutOfMemory
 
@@ -76,7 +77,8 @@ def train(
         precision = _precision(config, where)
         end = min(config.steps, config.steps if until is None else until)
         saved, began = state.step, time.perf_counter()
-        _evaluate(run, config, state, log, evaluate)
+        start = started(config, run).to(where) if evaluate and config.blend < 1 else None
+        _evaluate(run, config, state, start, log, evaluate)
         net.train()
         for step, batch in batches(pictures, state.step, rank=processes.rank):
             if step >= end or processes.any(cancelled(), where):
@@ -99,7 +101,7 @@ def train(
             if state.step % config.save_every == 0 or state.step == config.steps:
                 _save(run, state, log)
                 saved = state.step
-            _evaluate(run, config, state, log, evaluate)
+            _evaluate(run, config, state, start, log, evaluate)
             if state.failing >= MOST_FAILING:
                 raise _no_longer_finite(config, state.step)
         if state.step > saved:
@@ -146,13 +148,21 @@ def _learn(
 
 
 def _evaluate(
-    run: Path, config: TrainConfig, state: State, log: Log | None, evaluate: Evaluate | None
+    run: Path,
+    config: TrainConfig,
+    state: State,
+    start: nn.Module | None,
+    log: Log | None,
+    evaluate: Evaluate | None,
 ) -> None:
     """Evaluate where it is time to and a kill has not come between; keep the best."""
     due = state.step % config.eval_every == 0 or state.step == config.steps
     if not (log and evaluate and due) or log.evaluated(state.step):
         return
-    log.add_evaluation(state.step, evaluate(state.average.module))
+    student = state.average.module
+    if start is not None:
+        student = blend_in(copy.deepcopy(student), start, config.blend)
+    log.add_evaluation(state.step, evaluate(student))
     if log.best() == state.step:
         checkpoint.save_best(run, state)
 

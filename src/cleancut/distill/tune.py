@@ -147,20 +147,20 @@ def find_pictures(folder: Path) -> tuple[Path, ...]:
 def keep_start(model: str, run: Path) -> Path:
     """The network of ``model`` copied into the folder ``run``, its recipe beside it.
 
-    One that is there already stays. Raises ``UnknownModel``, ``WeightsMissing``, ``BadOption`` for
-    a model without weights, ``OutputNotWritable``.
+    A run that has begun keeps its own. Raises ``UnknownModel``, ``WeightsMissing``, ``BadOption``
+    for the folder of another run, ``OutputNotWritable``.
     """
+    from cleancut.weights.digest import sha256_of
     from cleancut.weights.resolve import resolve
 
-    target = run / START
-    if target.is_file() and target.with_suffix(".toml").is_file():
-        return target
-    if (run / CONFIG).is_file():
-        raise BadOption(f"{run}: holds a run that is no tuning", hint="give another -o")
     spec = find(model)
-    if spec.path is None and not spec.weights:
-        raise BadOption(f"{spec.id} has no weights to tune", hint="run: cleancut models list")
-    source = resolve(spec).path
+    source, target = resolve(spec).path, run / START
+    if (run / CONFIG).is_file():
+        if not target.is_file():
+            raise BadOption(f"{run}: holds a run that is no tuning", hint="give another -o")
+        if sha256_of(target) != sha256_of(source):
+            raise BadOption(f"{run}: has begun from another network", hint="give another -o")
+        return target
     try:
         run.mkdir(parents=True, exist_ok=True)
         part = target.with_suffix(".part")

@@ -62,6 +62,17 @@ def started(config: TrainConfig, run: Path | None = None) -> nn.Module:
     return net
 
 
+def blend_in(net: nn.Module, start: nn.Module, share: float) -> nn.Module:
+    """``net`` with ``share`` (0..1) of its own weights and the rest from ``start``."""
+    began = start.state_dict()
+    mixed = {
+        name: torch.lerp(began[name], one, share) if one.is_floating_point() else one
+        for name, one in net.state_dict().items()
+    }
+    net.load_state_dict(mixed)
+    return net
+
+
 def _lay_checkpoint(net: nn.Module, path: Path) -> None:
     if not path.is_file():
         raise WeightsMissing(f"{path}: there is no such checkpoint", hint="check the path")
