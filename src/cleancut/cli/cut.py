@@ -170,6 +170,8 @@ def _tell(
         print(f"{place}{source} -> {target}  ({facts['model']}, {took})", file=sys.stderr)
         for note in facts["notes"]:
             code, colon, text = note.partition(": ")
+            if code == "auto_model" and place[:2] not in ("", "1/"):
+                continue  # who is asked is the same for all pictures
             said = shown(text if colon else note)
             print(f"cleancut: note [{code}] {source}: {said}", file=sys.stderr)
         if aside is not None:
