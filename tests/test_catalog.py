@@ -22,7 +22,7 @@ def test_every_rembg_session_name_is_known(name: str) -> None:
 
 def test_names_are_found_in_any_case_and_with_underscores() -> None:
     assert rows.find(" U2Net_Human_Seg ").id == "u2net-human-seg"
-    assert rows.find("Briarmask").id == "bria-rmbg-2.0"
+    assert rows.find("Briarmask").id == "deeplabv3plus-portrait"
 
 
 def test_a_wrong_name_gets_the_nearest_one() -> None:

@@ -101,7 +101,7 @@ def test_models_list_info_where(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["models", "list", "--commercial-only", "--json"]) == 0
     rows = json.loads(capsys.readouterr().out)
     assert {row["commercial"] for row in rows} == {"yes"}
-    assert main(["models", "info", "briarmask", "--json"]) == 0
+    assert main(["models", "info", "bria-rmbg", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["commercial"] == "no"
     assert main(["models", "where"]) == 0
     assert "store" in capsys.readouterr().out

@@ -45,6 +45,7 @@ U2NET = Facts((320, 320), IMAGENET, by_max=True, minmax=True)
 BIREFNET = Facts((1024, 1024), IMAGENET, activation="sigmoid")
 DOCUMENTED = {
     "cleancut-nano": Facts((320, 320), SIGNED, output="alpha"),
+    "deeplabv3plus-portrait": Facts((320, 320), SIGNED, output="alpha"),
     "isnet": Facts((1024, 1024), HALF, minmax=True),
     "u2netp": U2NET,
     "u2net": U2NET,
