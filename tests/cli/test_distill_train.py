@@ -137,29 +137,37 @@ def test_the_pace_counts_from_the_first_step_of_this_sitting() -> None:
     assert pace.figures().endswith("1 skipped")
 
 
-def _start(words: list[str], *before: str) -> subprocess.Popen[str]:
-    environ = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"}
-    return subprocess.Popen(
+_ENVIRON = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"}
+
+
+def _trained(words: list[str], *before: str) -> str:
+    """What a process says that trains to the end."""
+    done = subprocess.run(
         [sys.executable, *before, "-m", "cleancut", *words],
-        env=environ,
-        stderr=subprocess.PIPE,
+        env=_ENVIRON,
+        capture_output=True,
         text=True,
+        timeout=900,
+        check=False,
     )
+    assert done.returncode == 0, done.stderr
+    return done.stderr
 
 
 @pytest.mark.slow
 def test_a_killed_process_goes_on_and_ends_with_the_same_weights(tmp_path: Path) -> None:
     """The real student, killed for real."""
     changes = {"steps": 6, "batch": 1, "save_every": 1}
-    assert _start([*_words(tmp_path, "whole", **changes), "-q"]).wait(600) == 0
+    _trained(_words(tmp_path, "whole", **changes))
     words = _words(tmp_path, "killed", **changes)
-    process, checkpoint = _start(words), tmp_path / "killed" / "checkpoint.pt"
+    checkpoint = tmp_path / "killed" / "checkpoint.pt"
+    process = subprocess.Popen([sys.executable, "-m", "cleancut", *words, "-q"], env=_ENVIRON)
     while process.poll() is None and not checkpoint.is_file():
         time.sleep(0.01)
     process.kill()
-    process.communicate()
+    process.wait()
     assert 0 < torch.load(checkpoint, weights_only=True)["step"] < 6, "killed too late to prove it"
-    assert _start([*words, "-q"]).wait(600) == 0
+    _trained(words)
     one, other = (
         torch.load(tmp_path / run / "checkpoint.pt", weights_only=True)["model"]
         for run in ("whole", "killed")
@@ -174,20 +182,11 @@ def test_two_processes_under_torchrun_learn_from_twice_as_many_pictures(tmp_path
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     torchrun = ("-m", "torch.distributed.run", "--nproc-per-node=2", f"--master-port={port}")
-    environ = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"}
-    done = subprocess.run(
-        [sys.executable, *torchrun, "-m", "cleancut", *words],
-        env=environ,
-        capture_output=True,
-        text=True,
-        timeout=900,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    assert done.stderr.count("2 of 2 steps;") == 1, "the first process alone tells"
+    told = _trained(words, *torchrun)
+    assert told.count("2 of 2 steps;") == 1, "the first process alone tells"
     both = read_log(tmp_path / "run" / "log.jsonl")
     assert [line["step"] for line in both] == [1, 2]
     alone = _words(tmp_path, "alone", steps=2, batch=1, save_every=1)
-    assert _start([*alone, "-q"]).wait(600) == 0
+    _trained(alone)
     one = read_log(tmp_path / "alone" / "log.jsonl")
     assert both[0]["loss"] != one[0]["loss"], "the mean over two pictures, not one"
