@@ -155,6 +155,7 @@ def _trained(words: list[str], *before: str) -> str:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1200)
 def test_a_killed_process_goes_on_and_ends_with_the_same_weights(tmp_path: Path) -> None:
     """The real student, killed for real."""
     changes = {"steps": 6, "batch": 1, "save_every": 1}
@@ -176,6 +177,7 @@ def test_a_killed_process_goes_on_and_ends_with_the_same_weights(tmp_path: Path)
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1200)
 def test_two_processes_under_torchrun_learn_from_twice_as_many_pictures(tmp_path: Path) -> None:
     words = _words(tmp_path, steps=2, batch=1, save_every=1)
     with socket.socket() as free:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +24,7 @@ def _rgb(size: int = 64) -> np.ndarray:
 def _away(path: Path, net: torch.nn.Module) -> float:
     """How far the matte of ``net`` is from the file's own with its own recipe."""
     rgb = _rgb()
-    recipe = custom(path).recipe
+    recipe = replace(custom(path).recipe, size=(64, 64))
     session = onnxruntime.InferenceSession(path.read_bytes())
     wanted = session.run(None, {"input": prepare(rgb, recipe)[0]})[0].reshape(64, 64)
     image = torch.from_numpy((rgb.transpose(2, 0, 1)[None] / 127.5 - 1).astype(np.float32))
@@ -111,3 +112,36 @@ def test_a_layer_that_cannot_be_trained_is_named(tmp_path: Path) -> None:
     onnx.save(model, path)
     with pytest.raises(BadOption, match=r"net\.onnx cannot be trained"):
         imported(path, 64)
+
+
+def test_a_student_of_ours_is_imported_as_the_package_has_it(tmp_path: Path) -> None:
+    """Of a newer opset, of any size, with weights in eight bits."""
+    import shutil
+
+    from cleancut.catalog import find
+    from cleancut.distill.tune import keep_start
+    from cleancut.weights.resolve import resolve
+
+    shutil.copy(resolve(find("cleancut-nano")).path, tmp_path / "mine.onnx")
+    start = keep_start("cleancut-nano", tmp_path / "run")
+    assert start.read_bytes() == (tmp_path / "mine.onnx").read_bytes()
+    net = imported(start, 64).eval()
+    assert sum(weight.numel() for weight in net.parameters()) > 3_000_000
+    assert _away(start, net) < 1e-3
+
+
+def test_newer_operators_are_told_in_older_words(tmp_path: Path) -> None:
+    path = small_onnx(tmp_path / "net.onnx")
+    model = onnx.load(path)
+    graph = model.graph
+    model.opset_import[0].version = 18
+    graph.initializer.append(onnx.numpy_helper.from_array(np.array([2, 3]), "sides"))
+    graph.initializer.append(onnx.numpy_helper.from_array(np.array([2, 1]), "shares"))
+    made = onnx.helper.make_node
+    graph.node.insert(0, made("ReduceMean", ["input", "sides"], ["mean"], keepdims=1))
+    graph.node.insert(1, made("Split", ["input", "shares"], ["two", "one"], axis=1))
+    graph.node.insert(2, made("Concat", ["one", "two"], ["turned"], axis=1))
+    graph.node.insert(3, made("Sub", ["turned", "mean"], ["centred"]))
+    graph.node[4].input[0] = "centred"
+    onnx.save(model, path)
+    assert _away(path, imported(path, 64)) < 1e-5

@@ -97,6 +97,7 @@ def tune(
     from cleancut.distill.data import Pictures
     from cleancut.distill.evaluate import network, score
     from cleancut.distill.log import best_step, read_log
+    from cleancut.distill.nets.imported import imported
     from cleancut.distill.pairs import labels_of, split
     from cleancut.distill.student import predictor
     from cleancut.distill.train import train
@@ -110,6 +111,7 @@ def tune(
     start = keep_start(order.model, order.run)
     labels = labels_of(pairs, order.run / LABELS, progress=progress)
     config = config_of(order, start, labels, backgrounds)
+    imported(start, config.size)  # what cannot be trained is told before anything is written
 
     def evaluate(net: nn.Module) -> Scores:
         return score(predictor(net, config.size), held)

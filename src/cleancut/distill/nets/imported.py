@@ -31,6 +31,14 @@ _WEIGHTS_FROM = 256
 _MOVES = ("Reshape", "Transpose", "Squeeze", "Unsqueeze", "Identity", "Cast")
 #: What undoes the packing of weights in fewer bits.
 _UNPACKS = ("Cast", "Mul", "DequantizeLinear", "Identity")
+_NEWEST_OPSET = 17
+#: Attributes that came after it, with the values at which they change nothing.
+_PLAIN_SINCE: dict[str, dict[str, Any]] = {
+    "Reduce": {"noop_with_empty_axes": 0},
+    "Resize": {"antialias": 0, "keep_aspect_ratio_policy": b"stretch"},
+    "AveragePool": {"dilations": [1, 1]},
+    "Cast": {"saturate": 1, "round_mode": b"up"},
+}
 _HINT = "take another, like modnet, u2netp, isnet or cleancut-nano"
 
 
@@ -117,6 +125,7 @@ def imported(path: Path, size: int) -> nn.Module:
         _unpack(model)
         model = onnxslim.slim(model, input_shapes=[f"{name}:{','.join(map(str, shape))}"])
         logits = _without_sigmoid(model) or recipe.activation in ("sigmoid", "logits>0")
+        _at_opset_17(model)
         graph = convert(model)
         _free_weights(graph)
         net = Imported(graph, recipe, logits=logits)
@@ -225,6 +234,36 @@ def _unpack(model: ModelProto) -> None:
         graph.initializer.append(tensor)
     del graph.node[:]
     graph.node.extend(left)
+
+
+def _at_opset_17(model: ModelProto) -> None:
+    """Operators of newer opsets in the words of opset 17, the newest that onnx2torch knows.
+
+    Between the two few say something else: their axes became inputs, and what they may do besides
+    became attributes. Raises what onnx's checker does for a graph that needs more than 17 has.
+    """
+    import onnx
+    from onnx import helper, numpy_helper
+
+    (opset,) = (one for one in model.opset_import if one.domain in ("", "ai.onnx"))
+    if opset.version <= _NEWEST_OPSET:
+        return
+    constants = {tensor.name: tensor for tensor in model.graph.initializer}
+    for node in model.graph.node:
+        reduces = node.op_type.startswith("Reduce") and node.op_type != "ReduceSum"
+        plain = _PLAIN_SINCE.get("Reduce" if reduces else node.op_type, {})
+        kept = [
+            one for one in node.attribute if helper.get_attribute_value(one) != plain.get(one.name)
+        ]
+        if node.op_type == "Split":
+            kept = [one for one in kept if one.name != "num_outputs"]
+        if reduces and node.input[1:]:
+            axes = numpy_helper.to_array(constants[node.input.pop()]).tolist()
+            kept.append(helper.make_attribute("axes", axes))
+        del node.attribute[:]
+        node.attribute.extend(kept)
+    opset.version = _NEWEST_OPSET
+    onnx.checker.check_model(model)
 
 
 def _without_sigmoid(model: ModelProto) -> bool:
