@@ -20,7 +20,7 @@ serve: $(VENV)/.installed
 soak: $(VENV)/.dev
 	CLEANCUT_SOAK_S=300 $(BIN)/python -m pytest tests/soak --timeout=900
 
-# Training has a process of its own: with Ray, OpenVINO and the others in one process PyTorch has crashed.
+# Training has a process of its own: after PyTorch's ONNX exporter has run in one, a SIGINT that tests raise there crashes it.
 TRAINING := tests/distill $(wildcard tests/cli/test_distill_*.py)
 test: $(VENV)/.dev
 	$(BIN)/python -m pytest $(addprefix --ignore=,$(TRAINING))

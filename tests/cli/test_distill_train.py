@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import socket
 import subprocess
 import sys
@@ -16,7 +15,7 @@ from cleancut.cli.distill_progress import Pace
 from cleancut.cli.main import main
 from cleancut.distill.config import config_text
 from cleancut.distill.log import Step, read_log
-from tests.distill.small import Small, config_with, labels_in, make_pairs, small_net, small_onnx
+from tests.distill.small import config_with, labels_in, make_pairs, small_net, small_onnx
 
 
 @pytest.fixture
@@ -52,23 +51,36 @@ def test_a_training_says_how_far_it_is_and_what_is_next(
     assert json.loads((tmp_path / "run" / "origin.json").read_text("utf-8"))["photographs"]
 
 
-def test_ctrl_c_finishes_the_step_and_exits_130(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    class Interrupted(Small):
-        asked = 0
+INTERRUPTED = """
+import signal, sys
+from cleancut.cli.main import main
+from cleancut.distill import train
+from tests.distill.small import Small
 
-        def forward(self, image: torch.Tensor) -> torch.Tensor:
-            self.asked += 1
-            if self.asked == 3:
-                signal.raise_signal(signal.SIGINT)
-            return super().forward(image)
+class Interrupted(Small):
+    asked = 0
 
-    monkeypatch.setattr("cleancut.distill.train.started", lambda *_: Interrupted())
-    assert main(_words(tmp_path, save_every=100)) == 130
-    told = capsys.readouterr().err
-    assert "finishing this step" in told
-    assert "same command again to go on" in told
+    def forward(self, image):
+        self.asked += 1
+        if self.asked == 3:
+            signal.raise_signal(signal.SIGINT)
+        return super().forward(image)
+
+train.started = lambda *_: Interrupted()
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+def test_ctrl_c_finishes_the_step_and_exits_130(tmp_path: Path) -> None:
+    """In a process of its own: what exporters leave behind in one does not survive a signal."""
+    words = _words(tmp_path, save_every=100)
+    root = Path(__file__).parents[2]
+    done = subprocess.run(
+        [sys.executable, "-c", INTERRUPTED, *words], cwd=root, capture_output=True, text=True
+    )
+    assert done.returncode == 130, done.stderr
+    assert "finishing this step" in done.stderr
+    assert "same command again to go on" in done.stderr
     assert torch.load(tmp_path / "run" / "checkpoint.pt", weights_only=True)["step"] == 3
 
 
