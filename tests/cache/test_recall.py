@@ -90,7 +90,7 @@ def test_what_has_no_key_is_cut_every_time(disk: DiskCache, tmp_path: Path) -> N
         (Guidance(mask=np.zeros((2, 2), np.uint8)), OPTIONS),
         (Guidance(mask=str(tmp_path / "none.png")), OPTIONS),
         (None, OPTIONS.with_(background=str(tmp_path / "none.png"))),
-        (None, Options()),  # no model is there
+        (None, Options(commercial_only=True)),  # no such model is here
     ]:
         for _ in range(2):
             assert not recall.encoded(b"x", options, guidance, _made).cached

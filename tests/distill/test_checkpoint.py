@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import errno
+import os
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,16 @@ from cleancut.distill import checkpoint
 from cleancut.distill.checkpoint import State
 from cleancut.errors import BadOption, Busy, OutputNotWritable, WeightsCorrupt
 from tests.distill.small import Small, config_with
+
+
+class _Planted:
+    """Makes a folder when it is unpacked."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return os.mkdir, (str(self.folder),)
 
 
 def _state() -> State:
@@ -100,6 +111,7 @@ def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
 
 def test_another_configuration_is_refused_by_what_differs(tmp_path: Path) -> None:
     checkpoint.keep_config(tmp_path, config_with())
+    checkpoint.save(tmp_path, _state())
     checkpoint.keep_config(tmp_path, config_with())
     with pytest.raises(BadOption, match=r"rate = 0\.5"):
         checkpoint.keep_config(tmp_path, config_with(rate=0.5))
@@ -107,7 +119,32 @@ def test_another_configuration_is_refused_by_what_differs(tmp_path: Path) -> Non
 
 def test_a_configuration_from_before_an_option_existed_is_the_same(tmp_path: Path) -> None:
     checkpoint.keep_config(tmp_path, config_with())
+    checkpoint.save(tmp_path, _state())
     path = tmp_path / "config.toml"
     lines = [line for line in path.read_text("utf-8").splitlines() if "subject" not in line]
     path.write_text("\n".join(lines), "utf-8")
     checkpoint.keep_config(tmp_path, config_with())
+
+
+def test_a_configuration_that_could_not_be_started_is_no_run(tmp_path: Path) -> None:
+    checkpoint.keep_config(tmp_path, config_with(start="nosuch"))
+    checkpoint.keep_config(tmp_path, config_with())
+    checkpoint.same_config(tmp_path, config_with())
+
+
+@pytest.mark.parametrize("old_form", [False, True])
+def test_code_in_a_checkpoint_is_named_and_not_run(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], old_form: bool
+) -> None:
+    import pickle
+
+    path = tmp_path / "checkpoint.pt"
+    planted = {"step": 1, "model": _Planted(tmp_path / "ran")}
+    if old_form:
+        path.write_bytes(pickle.dumps(planted))
+    else:
+        torch.save(planted, path)
+    with pytest.raises(WeightsCorrupt, match="other things than weights"):
+        checkpoint.resume(tmp_path, _state())
+    assert not (tmp_path / "ran").exists()
+    assert capfd.readouterr() == ("", "")

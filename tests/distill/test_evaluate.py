@@ -10,7 +10,7 @@ from cleancut.distill import evaluate as module
 from cleancut.distill.card import read_evaluations
 from cleancut.distill.evaluate import Evaluation, choose_pairs, evaluate, evaluate_model
 from cleancut.distill.student import load_student, predictor
-from cleancut.errors import BadOption, InputNotFound, UnknownModel, WeightsCorrupt
+from cleancut.errors import BadOption, InputNotFound, UnknownModel, UnreadableImage, WeightsCorrupt
 from tests.distill.students import Tiny, make_run, red_on_green, write_pairs
 
 
@@ -104,3 +104,13 @@ def test_figures_come_back_from_json(tmp_path: Path) -> None:
         read_evaluations(path)
     with pytest.raises(InputNotFound):
         read_evaluations(tmp_path / "none.json")
+
+
+def test_what_is_no_pair_is_told_and_a_bad_one_is_named(tmp_path: Path) -> None:
+    folder, told = write_pairs(tmp_path), []
+    (folder / "boxes" / "alpha" / "1.png").unlink()
+    assert len(choose_pairs(folder, skipped=told.append)) == 2
+    assert told == ["boxes/image/1.png: no alpha"]
+    (folder / "boxes" / "image" / "2.png").write_bytes(b"no picture")
+    with pytest.raises(UnreadableImage, match="boxes/2: "):
+        evaluate(lambda rgb: rgb[..., 0] / np.float32(255), folder)

@@ -18,7 +18,7 @@ from cleancut.distill.origin import Origin, Pictures, Teacher
 from cleancut.distill.student import load_student, predictor
 from cleancut.engine import Engine
 from cleancut.errors import BadOption, InferenceFailed
-from tests.distill.students import make_run, red_on_green
+from tests.distill.students import Tiny, make_run, red_on_green
 
 PICTURES = [red_on_green()[0]]
 
@@ -112,3 +112,17 @@ def test_bf16_is_only_in_the_row_where_it_is_near(run: Path) -> None:
     assert "bf16 = true" in row
     people = replace(student, config=replace(student.config, kind="portrait"))
     assert '"portrait"' in module.catalog_row(people, Origin(), 64, "t.onnx", 1, "0" * 64)
+
+
+def test_ctrl_c_inside_torch_stays_a_ctrl_c(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its exporter turns it into an error that would be told as a bug of ours."""
+
+    def interrupted(*_: object, **__: object) -> None:
+        try:
+            raise KeyboardInterrupt
+        except KeyboardInterrupt:
+            raise AttributeError("module has no attribute 'exc'")  # noqa: B904
+
+    monkeypatch.setattr("torch.onnx.export", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        module.to_onnx(Tiny(), 64)

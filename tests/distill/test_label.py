@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -319,3 +320,10 @@ def test_nothing_is_made_where_there_are_no_photographs(tmp_path: Path) -> None:
 def test_impossible_orders_are_refused(tmp_path: Path, changes: dict[str, Any]) -> None:
     with pytest.raises(BadOption):
         LabelOrder(photos=tmp_path, target=tmp_path, **changes)
+
+
+def test_a_pipe_among_the_photographs_is_passed_over(tmp_path: Path) -> None:
+    photos = save(tmp_path / "photos", "a.png")
+    os.mkfifo(photos / "pipe.jpg")
+    done = label(LabelOrder(photos=photos, target=tmp_path / "labels", options=ECHO))
+    assert (done.photos, done.failed) == (1, ())

@@ -91,3 +91,13 @@ def test_what_is_seen_through_a_transparent_photograph_is_plain(tmp_path: Path) 
     seen = read_photo(encode(rgb, alpha))
     assert (seen[:20] == 255).all()
     assert (seen[21:] == 20).all()
+
+
+@pytest.mark.parametrize("gone", ["photos/clo_a.png", "labels/mattes/b.png"])
+def test_files_that_are_gone_are_told_before_training(
+    labels: Path, tmp_path: Path, gone: str
+) -> None:
+    read_labels(labels).check_files()
+    (tmp_path / gone).unlink()
+    with pytest.raises(InputNotFound, match=f"1 of 2 labelled .*{Path(gone).name}"):
+        read_labels(labels).check_files()

@@ -8,10 +8,12 @@ import pytest
 import torch
 from torch import nn
 
+from cleancut.distill.config import Data, Shares
+from cleancut.distill.data import Pictures
 from cleancut.distill.log import read_log
 from cleancut.distill.train import MOST_FAILING, rate_at, train
 from cleancut.errors import BadOption, OutOfMemory
-from tests.distill.small import Small, config_with, pictures_for, small_net
+from tests.distill.small import Small, config_with, labels_in, pictures_for, small_net
 
 
 class Killed(Exception):
@@ -225,3 +227,18 @@ def test_a_loss_of_features_needs_an_encoder(tmp_path: Path) -> None:
     config = config_with(losses=LossWeights(feature=1.0))
     with pytest.raises(BadOption, match=r"losses\.feature"):
         train(config, pictures_for(config, tmp_path), tmp_path / "run", device="cpu")
+
+
+def test_what_is_no_picture_is_told_before_the_first_step(tmp_path: Path) -> None:
+    scene = tmp_path / "scene.jpg"
+    scene.write_bytes(b"a page of an error, say")
+    with pytest.raises(BadOption, match=r"scene\.jpg: cannot be read") as caught:
+        Pictures(config_with(), labels_in(tmp_path), (scene,))
+    assert "backgrounds" in caught.value.hint
+
+
+def test_a_share_without_pictures_says_what_is_missing(tmp_path: Path) -> None:
+    config = config_with(data=Data(shares=Shares(portrait=0.2, empty=0.0)))
+    with pytest.raises(BadOption, match=r"shares\.portrait: .* shows a person") as caught:
+        Pictures(config, labels_in(tmp_path), ())
+    assert "configuration of your own" in caught.value.hint

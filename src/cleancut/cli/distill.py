@@ -13,6 +13,15 @@ from cleancut.cli import (
     distill_tune,
 )
 
+EPILOG = """\
+examples:
+  cleancut distill label photos -o labels
+  cleancut distill train nano --labels labels --backgrounds scenes -o run
+  cleancut distill export run -o mine.onnx
+  cleancut distill tune cleancut-nano --pairs mine -o run --export mine.onnx
+  cleancut cut photo.jpg --model mine.onnx
+"""
+
 _ACTIONS = {
     "label": distill_label,
     "train": distill_train,
@@ -25,6 +34,8 @@ _ACTIONS = {
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The subcommands of ``distill``."""
+    parser.epilog = EPILOG
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
     actions = parser.add_subparsers(dest="action", metavar="action", required=True)
     for name, module in _ACTIONS.items():
         sub = actions.add_parser(

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import sys
+from collections.abc import Callable
 from pathlib import Path
+
+from cleancut.cli.main import shown
 
 HELP = "score a student on pictures with true mattes, beside other models"
 EPILOG = """\
@@ -12,9 +16,9 @@ file or a model by name. Scored is the network alone, its matte enlarged to the 
 refinement; the whole way is scored by: cleancut bench accuracy.
 
 examples:
-  cleancut distill eval nano --pairs pictures --against u2netp
-  cleancut distill eval nano.onnx --pairs pictures --against nano --json figures.json
-  cleancut distill eval nano --pairs pictures --only portraits,products --limit 10
+  cleancut distill eval run --pairs pictures --against u2netp
+  cleancut distill eval mine.onnx --pairs pictures --against run --json figures.json
+  cleancut distill eval run --pairs pictures --only portraits,products --limit 10
 """
 
 
@@ -54,7 +58,7 @@ def run(args: argparse.Namespace) -> int:
     from cleancut.imaging.files import write_atomic
 
     only = tuple(name.strip() for name in args.only.split(",") if name.strip())
-    pairs = choose_pairs(args.pairs, only=only, limit=args.limit)
+    pairs = choose_pairs(args.pairs, only=only, limit=args.limit, skipped=teller(quiet=args.quiet))
     rows = []
     for what in (args.model, *args.against):
         size = args.size if what == args.model else None
@@ -64,6 +68,16 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         write_atomic(args.json, to_json(rows, command_of(args)))
     return 0
+
+
+def teller(*, quiet: bool) -> Callable[[str], None]:
+    """What says a line on stderr about each thing that is no pair: the figures lack it."""
+
+    def tell(line: str) -> None:
+        if not quiet:
+            print(f"cleancut: note [skipped] {shown(line)}", file=sys.stderr)
+
+    return tell
 
 
 def command_of(args: argparse.Namespace) -> str:

@@ -24,9 +24,9 @@ OpenVINO answer otherwise than torch. Beside the file its recipe is written, so 
 "cleancut cut --model FILE.onnx" works.
 
 examples:
-  cleancut distill export nano -o nano.onnx --pictures photos
-  cleancut distill export nano -o nano.onnx --form int8-weights --labels labels
-  cleancut distill export nano -o nano.onnx --form int8 --calibrate photos --pairs pictures
+  cleancut distill export run -o mine.onnx --pictures photos
+  cleancut distill export run -o mine.onnx --form int8-weights --labels labels
+  cleancut distill export run -o mine.onnx --form int8 --calibrate photos --pairs pictures
 """
 
 

@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cleancut.cli.distill_eval import teller
 from cleancut.cli.distill_progress import training
 from cleancut.cli.ending import Ending, signals
 from cleancut.cli.main import EXIT_INTERRUPTED, EXIT_TERMINATED, shown
@@ -99,6 +100,7 @@ def run(args: argparse.Namespace) -> int:
     processes = Processes.of(os.environ)
     quiet = args.quiet or not processes.first
     labels = read_labels(args.labels, photos=args.photos)
+    labels.check_files()
     backgrounds = find_pictures(args.backgrounds) if args.backgrounds else ()
     pictures = pictures_of(config, labels, backgrounds)
     evaluate = _evaluator(args, config)
@@ -154,7 +156,7 @@ def _evaluator(args: argparse.Namespace, config: TrainConfig) -> Evaluate | None
 
     if args.pairs is None:
         return None
-    pairs = choose_pairs(args.pairs, limit=args.limit)
+    pairs = choose_pairs(args.pairs, limit=args.limit, skipped=teller(quiet=args.quiet))
 
     def evaluate(net: nn.Module) -> Scores:
         return score(predictor(net, config.size), pairs)

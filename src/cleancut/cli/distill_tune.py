@@ -9,6 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from cleancut.cli.distill_eval import teller
 from cleancut.cli.distill_progress import training
 from cleancut.cli.distill_train import add_run_arguments, exit_code, say, use_threads
 from cleancut.cli.ending import signals
@@ -80,7 +81,13 @@ def run(args: argparse.Namespace) -> int:
     )
     with signals("" if args.quiet else _FINISHING) as ending, ExitStack() as stack:
         show = stack.enter_context(training(args.steps, quiet=args.quiet))
-        done = tune(order, device=args.device, on_step=show, cancelled=ending.stop.is_set)
+        done = tune(
+            order,
+            device=args.device,
+            on_step=show,
+            cancelled=ending.stop.is_set,
+            skipped=teller(quiet=args.quiet),
+        )
     if args.export and done.done:
         from cleancut.distill.export import export
 

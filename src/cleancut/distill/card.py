@@ -179,9 +179,10 @@ def _training(run: Path, config: TrainConfig, machine: str, curves: str, *, scen
     steps = [line for line in read_log(run / LOG) if "rate" in line]
     facts = [f"- Seed {config.seed}, {config.steps:,} steps of {config.batch} pictures."]
     if steps:
-        hours = float(steps[-1].get("seconds", 0.0)) / 3600
+        seconds = float(steps[-1].get("seconds", 0.0))
+        took = f"{seconds / 3600:.1f} hours" if seconds >= 3600 else f"{seconds / 60:.1f} minutes"
         where = f" on {machine}" if machine else ""
-        facts.append(f"- Done: {steps[-1]['step']:,} steps in {hours:.1f} hours{where}.")
+        facts.append(f"- Done: {steps[-1]['step']:,} steps in {took}{where}.")
     if config.start:
         facts.append(f"- Begun from {Path(config.start).name}.")
     text = "## Training\n\n" + "\n".join(facts)

@@ -6,6 +6,8 @@ A checkpoint is replaced as a whole: whenever a run is killed, the old one or th
 from __future__ import annotations
 
 import os
+import pickle
+import warnings
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -13,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cleancut.distill.config import TrainConfig, config_text, load_config
+from cleancut.distill.log import read_log
 from cleancut.errors import BadOption, Busy, OutputNotWritable, WeightsCorrupt, WeightsError
 from cleancut.imaging.files import not_writable, write_atomic
 from cleancut.weights.lock import held
@@ -68,9 +71,12 @@ def _refuse(run: Path) -> None:
 
 
 def keep_config(run: Path, config: TrainConfig) -> None:
-    """Write config.toml; raises ``BadOption`` if the folder holds a run of another one."""
+    """Write config.toml; raises ``BadOption`` if the folder holds a run of another one.
+
+    A configuration that could not be started has left no run: it is replaced.
+    """
     path = run / CONFIG
-    if path.is_file():
+    if path.is_file() and (read_log(run / LOG) or (run / CHECKPOINT).is_file()):
         same_config(run, config)
     else:
         write_atomic(path, config_text(config).encode())
@@ -127,7 +133,7 @@ def resume(run: Path, state: State) -> None:
         return
     where = next(state.net.parameters()).device
     try:
-        kept: dict[str, Any] = torch.load(path, map_location=where, weights_only=True)
+        kept = load_weights(path, where)
         state.net.load_state_dict(kept["model"])
         state.average.module.load_state_dict(kept["ema"])
         state.average.n_averaged.fill_(kept["averaged"])
@@ -140,7 +146,7 @@ def resume(run: Path, state: State) -> None:
             torch.set_rng_state(kept["rng"].cpu())
     except Exception as error:  # whatever zip files, pickles and shapes can be
         raise WeightsCorrupt(
-            f"{path}: not a checkpoint of this run ({_line(error)})",
+            f"{path}: not a checkpoint of this run ({reason(error)})",
             hint="delete it to begin anew, or give another -o",
         ) from error
 
@@ -163,5 +169,29 @@ def _write(path: Path, kept: dict[str, Any]) -> None:
         beside.unlink(missing_ok=True)
 
 
-def _line(error: Exception) -> str:
+def load_weights(path: Path, where: torch.device | str = "cpu") -> dict[str, Any]:
+    """What a checkpoint holds: tensors and numbers; anything that could run is not unpacked.
+
+    Raises ``ValueError``, in words for a person, for a file that holds something else or is
+    damaged.
+    """
+    import torch
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # old forms of a file that is refused anyway
+            kept: Any = torch.load(path, map_location=where, weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise ValueError("it holds other things than weights, and is not opened") from error
+    except torch.OutOfMemoryError:
+        raise
+    except (RuntimeError, EOFError) as error:
+        raise ValueError("the file is damaged or of another kind") from error
+    if not isinstance(kept, dict):
+        raise ValueError("it holds other things than weights")
+    return kept
+
+
+def reason(error: Exception) -> str:
+    """The first line of an error."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0][:160]

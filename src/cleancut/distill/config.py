@@ -184,8 +184,9 @@ def check_config(config: TrainConfig, where: str) -> None:
         if not 64 <= side <= 2048 or side % 32:
             raise BadOption(f"{where}: size {side}", hint="a multiple of 32 from 64 to 2048")
     for name in ("batch", "steps", "save_every", "eval_every"):
-        if not 1 <= getattr(config, name) <= _MOST.get(name, _MOST["steps"]):
-            raise BadOption(f"{where}: {name} = {getattr(config, name)}", hint="1 or more")
+        number, most = getattr(config, name), _MOST.get(name, _MOST["steps"])
+        if not 1 <= number <= most:
+            raise BadOption(f"{where}: {name} = {number}", hint=f"from 1 to {most:,}")
     data, shares = config.data, asdict(config.data.shares)
     ranges: dict[str, tuple[float, float, float]] = {
         "rate": (config.rate, 0, 10),
@@ -205,9 +206,9 @@ def check_config(config: TrainConfig, where: str) -> None:
         **{f"data.weights.{name}": (value, 0, 1e6) for name, value in data.weights.items()},
         **{f"losses.{name}": (value, 0, 1e6) for name, value in asdict(config.losses).items()},
     }
-    for name, (number, low, high) in ranges.items():
-        if not low <= number <= high:
-            raise BadOption(f"{where}: {name} = {number:g}", hint=f"from {low:g} to {high:g}")
+    for name, (given, low, high) in ranges.items():
+        if not low <= given <= high:
+            raise BadOption(f"{where}: {name} = {given:g}", hint=f"from {low:g} to {high:g}")
     for name, table in (("data.shares", shares), ("losses", asdict(config.losses))):
         if not any(table.values()):
             raise BadOption(f"{where}: all of {name} are 0", hint="set one above 0")

@@ -39,6 +39,21 @@ _SMALLEST_SUBJECT = 0.02
 #: Share of its height that an upper body keeps of a person.
 _UPPER_BODY = (0.22, 0.6)
 
+#: What is missing where a share has no picture, and what to do about it.
+_ZERO = "set it to 0 in a configuration of your own ([data.shares])"
+_LACKING = {
+    "photo": "no labelled photograph reaches min_agreement",
+    "composite": "no labelled subject reaches composite_agreement",
+    "portrait": "no labelled photograph that shows a person reaches composite_agreement",
+    "empty": "there are no pictures without a subject",
+}
+_HINTS = {
+    "photo": "lower min_agreement, or label more photographs",
+    "composite": f"lower composite_agreement, label more photographs, or {_ZERO}",
+    "portrait": f"label photographs of people, or {_ZERO}",
+    "empty": f"give --backgrounds DIR, or {_ZERO}",
+}
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Batch:
@@ -83,10 +98,10 @@ class Pictures:
         }
         for name in shares:
             if not sources.get(name, 1):
-                raise BadOption(
-                    f"shares.{name}: there is no picture for it",
-                    hint="set it to 0, give --backgrounds, or lower min_agreement",
-                )
+                raise BadOption(f"shares.{name}: {_LACKING[name]}", hint=_HINTS[name])
+        for path in self.backgrounds:
+            if not cv2.haveImageReader(str(path)):
+                raise _unreadable(path)
 
     def batch(self, step: int, size: int, *, rank: int = 0) -> Batch:
         """The batch of ``step`` at ``size`` x ``size`` pixels for the process ``rank``."""
@@ -232,8 +247,15 @@ def _square(rgb: Bytes, alpha: Bytes, trust: Bytes, size: int) -> Sample:
     return *stretched(rgb, alpha, size), resized(trust, size, size)
 
 
+def _unreadable(path: Path) -> BadOption:
+    return BadOption(
+        f"{path}: cannot be read as a picture",
+        hint="take it out of the backgrounds; the same command goes on",
+    )
+
+
 def _read_rgb(path: Path) -> Bytes:
     bgr = cv2.imread(str(path), cv2.IMREAD_COLOR)
     if bgr is None:
-        raise BadOption(f"{path}: cannot be read as a picture", hint="label the photographs again")
+        raise _unreadable(path)
     return as_bytes(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB))

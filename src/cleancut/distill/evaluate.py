@@ -17,7 +17,7 @@ from cleancut import metrics
 from cleancut.distill.student import Predict, is_run, load_student, predictor
 from cleancut.engine import Engine
 from cleancut.errors import BadOption
-from cleancut.imaging.pairs import Pair, find_pairs, read_pair
+from cleancut.imaging.pairs import Pair, find_pairs, read_named
 from cleancut.imaging.resize import upsample_alpha
 from cleancut.options import Options
 
@@ -68,10 +68,19 @@ def evaluate(
 
 
 def choose_pairs(
-    folder: Path, *, only: Sequence[str] = (), limit: int | None = None
+    folder: Path,
+    *,
+    only: Sequence[str] = (),
+    limit: int | None = None,
+    skipped: Callable[[str], None] = lambda _: None,
 ) -> tuple[Pair, ...]:
-    """The pairs of ``folder``; with ``limit`` so many of each set, spread evenly over it."""
+    """The pairs of ``folder``; with ``limit`` so many of each set, spread evenly over it.
+
+    ``skipped`` is told of each thing there that is no pair.
+    """
     found = find_pairs(folder, only=only)
+    for line in found.skipped:
+        skipped(line)
     if limit is None:
         return found.pairs
     if limit < 1:
@@ -91,7 +100,7 @@ def score(predict: Predict, pairs: Sequence[Pair], *, progress: Progress | None 
     for at, pair in enumerate(pairs):
         if progress:
             progress(at, len(pairs), pair.name)
-        picture, truth = read_pair(pair)
+        picture, truth = read_named(pair)
         alpha = upsample_alpha(predict(picture.rgb), *truth.shape)
         binary[pair.set] = binary.get(pair.set, True) and metrics.is_binary(truth)
         rows.setdefault(pair.set, []).append(

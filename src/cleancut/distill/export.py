@@ -179,11 +179,22 @@ def to_onnx(net: nn.Module, size: int, *, trace: bool = False) -> ModelProto:
                 **options,
             )
             model: ModelProto = onnxslim.slim(onnx.load(file))
+    except Exception as error:
+        if _interrupted(error):
+            raise KeyboardInterrupt from error
+        raise
     finally:
         net.train(training)
     graph.tidy(model)
     onnx.checker.check_model(model)
     return model
+
+
+def _interrupted(error: BaseException | None) -> bool:
+    """Whether a Ctrl-C lies behind ``error``: torch's exporter makes errors of its own of it."""
+    while error is not None and not isinstance(error, KeyboardInterrupt):
+        error = error.__cause__ or error.__context__
+    return error is not None
 
 
 def check_parity(

@@ -120,6 +120,22 @@ class Labels:
             )
         return rgb
 
+    def check_files(self) -> None:
+        """Raise ``InputNotFound`` where photographs or mattes are gone, before hours of training.
+
+        Nothing is read.
+        """
+        for what, place, names in (
+            ("photographs", self.photos, [row.photo for row in self.rows]),
+            ("mattes", self.folder / MATTES, [f"{row.stem}.png" for row in self.rows]),
+        ):
+            if gone := [name for name in names if not (place / name).is_file()]:
+                raise InputNotFound(
+                    f"{len(gone)} of {len(names)} labelled {what} are not in {place}, "
+                    f"the first is {gone[0]}",
+                    hint="bring them back, or run again what made the labels",
+                )
+
     def _grey(self, folder: str, row: Label) -> Bytes:
         grey = read_grey(self.folder / folder / f"{row.stem}.png")
         if grey.shape != (row.height, row.width):
@@ -143,7 +159,8 @@ def read_labels(folder: Path, *, photos: Path | None = None) -> Labels:
     found = Path(str(about.get("photos", ""))) if photos is None else photos
     if not found.is_dir():
         raise InputNotFound(
-            f"the labelled photographs are not in {found}", hint="say where they are now"
+            f"the labelled photographs are not in {found}",
+            hint="give --photos DIR, where they are now",
         )
     return Labels(folder, found, rows, about)
 

@@ -23,9 +23,9 @@ from cleancut.distill.labels import (
     read_about,
     read_labels,
 )
-from cleancut.errors import BadOption, CleancutError
+from cleancut.errors import BadOption
 from cleancut.imaging.files import not_writable, write_atomic
-from cleancut.imaging.pairs import Pair, read_pair
+from cleancut.imaging.pairs import Pair, read_named
 
 if TYPE_CHECKING:
     import numpy as np
@@ -50,7 +50,7 @@ def split(pairs: Sequence[Pair]) -> tuple[tuple[Pair, ...], tuple[Pair, ...]]:
     """
     if len(pairs) < FEWEST:
         raise BadOption(
-            f"{len(pairs)} pictures with mattes are too few to learn from and to judge by",
+            f"too few pictures with mattes to learn from and to judge by: {len(pairs)}",
             hint=f"give {FEWEST} or more; a hundred are better",
         )
     count = max(_LEAST, min(_MOST, len(pairs) // _HELD_BACK))
@@ -108,10 +108,7 @@ def _copied(pair: Pair, folder: Path, number: int) -> Label:
     from cleancut.imaging.resize import fit, size_within
     from cleancut.subject import model_view
 
-    try:
-        picture, truth = read_pair(pair)
-    except CleancutError as error:
-        raise type(error)(f"{pair.name}: {error.message}", hint=error.hint) from error
+    picture, truth = read_named(pair)
     height, width = size_within(truth.shape[0], truth.shape[1], LONGEST_PX)
     rgb = np.ascontiguousarray(fit(quantise(model_view(picture), 8), height, width))
     matte = quantise(np.clip(_shrunk(truth, height, width), 0, 1), 8)

@@ -54,7 +54,8 @@ def find_photographs(
 ) -> Photographs:
     """The photographs in ``folder`` and below, but none below ``apart_from``.
 
-    Hidden files and folders are passed over and links to folders not followed. Raises
+    Hidden files and folders, pipes and devices are passed over and links to folders not followed.
+    Raises
     ``InputNotFound`` if there is no photograph. Once ``stop`` is set what was seen so far is told.
     """
     check_folder(folder)
@@ -94,7 +95,9 @@ def _names(folder: Path, apart_from: Path) -> Iterator[str]:
             name for name in below if name[0] != "." and (here / name).resolve() != apart_from
         ]
         for name in files:
-            if name[0] != "." and Path(name).suffix.lower() in _SUFFIXES:
+            if name[0] == "." or Path(name).suffix.lower() not in _SUFFIXES:
+                continue
+            if (here / name).is_file():  # reading a pipe would wait for ever
                 yield (here / name).relative_to(folder).as_posix()
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from cleancut.catalog import Recipe
-from cleancut.distill.checkpoint import BEST, CHECKPOINT, CONFIG
+from cleancut.distill.checkpoint import BEST, CHECKPOINT, CONFIG, load_weights, reason
 from cleancut.distill.config import TrainConfig, load_config
 from cleancut.errors import InputNotFound, WeightsCorrupt
 from cleancut.extras import extra
@@ -42,21 +42,19 @@ def load_student(run: Path) -> Student:
     raises.
     """
     with extra("train"):
-        import torch
-
         from cleancut.distill.nets.build import blend_in, build, started
 
     file = find_checkpoint(run)
     config = load_config(file.with_name(CONFIG))
     net = build(config, file.parent)
     try:
-        kept: dict[str, Any] = torch.load(file, map_location="cpu", weights_only=True)
+        kept = load_weights(file)
         net.load_state_dict(kept["ema"] if "ema" in kept else kept["model"])
         step = int(kept.get("step", 0))
     except Exception as error:  # whatever zip files, pickles and shapes can be
         raise WeightsCorrupt(
-            f"{file}: not a checkpoint of this run ({_line(error)})",
-            hint="its config.toml must be the one that it was trained with",
+            f"{file}: not a checkpoint of this run ({reason(error)})",
+            hint="give another one of the run, with the config.toml that it was trained with",
         ) from error
     if config.blend < 1:
         net = blend_in(net, started(config, file.parent), config.blend)
@@ -108,7 +106,3 @@ def predictor(net: nn.Module, size: int) -> Predict:
         return alpha
 
     return predict
-
-
-def _line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:160]

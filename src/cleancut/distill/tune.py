@@ -87,8 +87,11 @@ def tune(
     progress: Callable[[int, int, str], None] = lambda *_: None,
     on_step: Callable[[Step], None] = lambda _: None,
     cancelled: Callable[[], bool] = lambda: False,
+    skipped: Callable[[str], None] = lambda _: None,
 ) -> Tuned:
     """Tune a model on pairs, or go on with it; the run's folder is one that ``export`` takes.
+
+    ``skipped`` is told of each picture without a matte, and the like.
 
     Raises ``BadOption`` for a model that cannot be trained here, too few pairs, or a folder that
     holds another run; ``UnknownModel``, ``WeightsMissing``, ``InputNotFound``, and what reading
@@ -102,7 +105,10 @@ def tune(
     from cleancut.distill.student import predictor
     from cleancut.distill.train import train
 
-    pairs: Sequence[Pair] = find_pairs(order.pairs).pairs
+    found = find_pairs(order.pairs)
+    for line in found.skipped:
+        skipped(line)
+    pairs: Sequence[Pair] = found.pairs
     if order.held_back is None:
         pairs, held = split(pairs)
     else:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from cleancut.arrays import full_scale
-from cleancut.errors import BadArray, BadOption, InputNotFound
+from cleancut.errors import BadArray, BadOption, CleancutError, InputNotFound
 from cleancut.imaging.decode import DEFAULT_MAX_MEGAPIXELS, decode
 from cleancut.imaging.files import read_bytes
 
@@ -20,7 +20,10 @@ if TYPE_CHECKING:
 
 #: Suffixes of pictures; others in the same folder (notes, checksums) are passed over.
 _SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".avif", ".heic")
-LAYOUT = "lay pictures out as SET/image/STEM.jpg and SET/alpha/STEM.png"
+LAYOUT = (
+    "lay pictures out as SET/image/STEM.jpg and SET/alpha/STEM.png (a grey matte, or a cutout with "
+    "transparency)"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +108,14 @@ def read_pair(
             hint="a matte is as large as its picture",
         )
     return picture, alpha
+
+
+def read_named(pair: Pair) -> tuple[Picture, Alpha]:
+    """As ``read_pair``, with the pair's name before what is wrong with it."""
+    try:
+        return read_pair(pair)
+    except CleancutError as error:
+        raise type(error)(f"{pair.name}: {error.message}", hint=error.hint) from error
 
 
 def read_truth(path: Path) -> Alpha:

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from cleancut.catalog import find
+from cleancut.distill.checkpoint import load_weights, reason
 from cleancut.distill.nets.nano import Nano
 from cleancut.distill.nets.start import start_encoder_from_modnet, start_from_modnet
 from cleancut.errors import BadOption, WeightsCorrupt, WeightsMissing
@@ -77,10 +78,9 @@ def _lay_checkpoint(net: nn.Module, path: Path) -> None:
     if not path.is_file():
         raise WeightsMissing(f"{path}: there is no such checkpoint", hint="check the path")
     try:
-        net.load_state_dict(torch.load(path, map_location="cpu", weights_only=True)["ema"])
+        net.load_state_dict(load_weights(path)["ema"])
     except Exception as error:  # whatever zip files, pickles and shapes can be
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise WeightsCorrupt(
-            f"{path}: not a checkpoint of such a student ({reason:.160})",
+            f"{path}: not a checkpoint of such a student ({reason(error)})",
             hint="kind must be that of the run that it is from",
         ) from error
