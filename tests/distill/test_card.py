@@ -38,7 +38,7 @@ def test_the_card_says_what_it_was_made_of_and_how_good_it_is(run: Path) -> None
         "5.25",
         "`cleancut distill eval tiny`",
         "Seed 5",
-        "7 steps in 0.0 minutes on a machine",
+        "7 steps in 0.2 minutes on a machine",
         "![loss and evaluations against steps](tiny.png)",
         "## Limits",
         "Commercial use, by the terms of everything below read together: unclear.",
