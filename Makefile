@@ -5,8 +5,8 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo serve test soak check lint fmt docs docs-picture bundle bench-start bench-speed bench-server \
-	bench-page bench-accuracy bench-video clean
+.PHONY: demo serve test soak check lint fmt docs docs-picture bundle measured bench-start bench-speed bench-server \
+	bench-page bench-accuracy bench-compare bench-video clean
 
 demo: $(VENV)/.installed
 	@$(BIN)/cleancut demo $(if $(IMAGE),"$(IMAGE)") -o demo-out
@@ -80,6 +80,18 @@ bench-video: $(VENV)/.installed
 	$(BIN)/cleancut bench video $(if $(DIR),"$(DIR)")
 	$(if $(DIR),$(BIN)/cleancut bench steady "$(DIR)")
 
+# Puts a comparison (make bench-compare, --json) into the package, and the pages made from it: make measured JSON=all.json
+measured: $(VENV)/.dev
+	@test -n "$(JSON)" || { echo "give the comparison: make measured JSON=all.json"; exit 1; }
+	$(BIN)/python docs/measured.py "$(JSON)"
+	$(BIN)/python docs/generate.py
+
+# Every system in every dimension, as a page: make bench-compare DIR=pictures; about an hour for 100 pictures.
+bench-compare: $(VENV)/.installed
+	$(BIN)/python -m pip install --quiet --editable '.[compare,video,server]'
+	-$(BIN)/cleancut models pull
+	$(BIN)/cleancut bench compare $(if $(DIR),--data "$(DIR)") --install-peers --html comparison.html --json comparison.json
+
 # Scores the default model beside rembg on your pictures: make bench-accuracy DIR=pictures
 bench-accuracy: $(VENV)/.installed
 	@test -n "$(DIR)" || { echo "give a folder of SET/image and SET/alpha: make bench-accuracy DIR=pictures"; exit 1; }
@@ -94,7 +106,7 @@ $(VENV)/.installed: pyproject.toml
 	touch $@
 
 $(VENV)/.dev: $(VENV)/.installed
-	$(BIN)/python -m pip install --quiet --editable '.[convert,heic,psd,s3,redis,ray,optimize,server,camera,train]' --group dev
+	$(BIN)/python -m pip install --quiet --editable '.[convert,heic,psd,s3,redis,ray,optimize,server,camera,train,compare]' --group dev
 	touch $@
 
 clean:

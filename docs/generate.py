@@ -6,8 +6,10 @@ Run by ``make docs``; a test compares, so these pages cannot go stale.
 from __future__ import annotations
 
 import argparse
+import hashlib
 import inspect
 import os
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -162,21 +164,108 @@ def _tree(cls: type[errors.CleancutError]) -> Iterator[type[errors.CleancutError
             yield from _tree(child)
 
 
+def comparison_page() -> str:
+    """The report on the measurements in the package; its charts are ``comparison_images``."""
+    from cleancut.compare.markdown import docs_page
+    from cleancut.compare.stored import stored
+
+    return docs_page(stored())
+
+
+def comparison_images() -> dict[str, str]:
+    """The page's charts by file name, each signed with the measurements it was drawn from.
+
+    Their bytes depend on the release of the library that draws them, so only the signature counts.
+    """
+    from cleancut.compare.markdown import docs_images
+    from cleancut.compare.stored import stored
+
+    return {
+        name: f"{svg.rstrip()}\n{_signature()}\n" for name, svg in docs_images(stored()).items()
+    }
+
+
+def write_comparison_images() -> None:
+    """Draw the charts anew where their measurements have changed; remove those of no page."""
+    from cleancut.compare.markdown import IMAGES
+
+    place = HERE / IMAGES
+    place.mkdir(parents=True, exist_ok=True)
+    if not _stale_images():
+        return
+    images = comparison_images()
+    for old in place.glob("*.svg"):
+        if old.name not in images:
+            old.unlink()
+    for name, svg in images.items():
+        (place / name).write_text(svg, "utf-8")
+
+
+def _signature() -> str:
+    from cleancut.compare.stored import PATH
+
+    return f"<!-- of measurements {hashlib.sha256(PATH.read_bytes()).hexdigest()[:16]} -->"
+
+
+def _stale_images() -> list[str]:
+    """The charts that the page names and that are missing, or drawn from other measurements."""
+    from cleancut.compare.markdown import IMAGES
+
+    page = HERE / "comparison.md"
+    text = page.read_text("utf-8") if page.is_file() else ""
+    names = re.findall(rf"\({re.escape(IMAGES)}/([\w.-]+\.svg)\)", text)
+    place = HERE / IMAGES
+    return [
+        f"{IMAGES}/{name}"
+        for name in names
+        if not (place / name).is_file()
+        or not (place / name).read_text("utf-8").rstrip().endswith(_signature())
+    ]
+
+
+def _recommended() -> str:
+    """What ``cleancut recommend`` answers for every use, as a table."""
+    from cleancut.compare.advice import advise
+    from cleancut.compare.stored import stored
+    from cleancut.compare.uses import USES
+
+    table = "| for | take | because | with a clear licence |\n|---|---|---|---|\n"
+    for use in USES.values():
+        advice = advise(stored(), use)
+        first = advice.picks[0]
+        why = "; ".join(f"{reason.title} {reason.told}" for reason in first.reasons[:2])
+        clear = f"`{advice.licensed.system}`" if advice.licensed else "nobody has all it needs"
+        clear = "it is" if first.licence.commercial == "yes" else clear
+        table += f"| {use.title} | `{first.system}` | {why} | {clear} |\n"
+    return table
+
+
 def readme() -> str:
-    """The README with its short table of models made anew."""
+    """The README with its tables of models and of recommendations made anew."""
     table = "| model | good for | MB | weights' licence | commercial use |\n|---|---|---|---|---|\n"
     for spec in catalog().values():
         sizes = [weight.bytes for weight in spec.weights if weight.bytes]
         megabytes = f"{min(sizes) / 1e6:.1f}" if sizes else "-"
         table += f"| `{spec.id}` | {spec.title} | {megabytes} | {spec.weight_licence} "
         table += f"| {spec.commercial} |\n"
-    text = README.read_text("utf-8")
-    before, _, rest = text.partition("<!-- models: begin -->\n")
-    _, _, after = rest.partition("<!-- models: end -->")
-    return f"{before}<!-- models: begin -->\n{table}<!-- models: end -->{after}"
+    text = _filled(README.read_text("utf-8"), "models", table)
+    return _filled(text, "recommend", _recommended())
 
 
-PAGES = {"cli.md": cli_page, "models.md": models_page, "errors.md": errors_page}
+def _filled(text: str, block: str, table: str) -> str:
+    """``text`` with ``table`` between the markers of ``block``."""
+    begin, end = f"<!-- {block}: begin -->\n", f"<!-- {block}: end -->"
+    before, _, rest = text.partition(begin)
+    _, _, after = rest.partition(end)
+    return f"{before}{begin}{table}{end}{after}"
+
+
+PAGES = {
+    "cli.md": cli_page,
+    "models.md": models_page,
+    "errors.md": errors_page,
+    "comparison.md": comparison_page,
+}
 
 
 def stale() -> list[str]:
@@ -186,6 +275,7 @@ def stale() -> list[str]:
         for name, page in PAGES.items()
         if not (HERE / name).is_file() or (HERE / name).read_text("utf-8") != page()
     ]
+    pages += _stale_images()
     return pages if README.read_text("utf-8") == readme() else [*pages, "README.md"]
 
 
@@ -196,6 +286,7 @@ def main() -> int:
         return 1 if stale() else 0
     for name, page in PAGES.items():
         (HERE / name).write_text(page(), "utf-8")
+    write_comparison_images()
     README.write_text(readme(), "utf-8")
     return 0
 

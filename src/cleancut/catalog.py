@@ -16,7 +16,7 @@ from cleancut.errors import BadOption, LicenceRefused, UnknownModel
 Commercial = Literal["yes", "no", "unclear"]
 Resize = Literal["stretch", "short-side", "letterbox"]
 Activation = Literal["none", "sigmoid", "softmax", "logits>0"]
-Prepare = Literal["", "prune", "tfjs", "rvm"]
+Prepare = Literal["", "prune", "tfjs", "rvm", "deeplab"]
 AutoPart = Literal["lead", "portrait", "second"]
 
 
@@ -132,7 +132,8 @@ class WeightFile:
 
     ``file`` is its name in the store. ``prepare`` is what is done to the verified parts before
     they are stored: "" nothing, "prune" cuts unused outputs, "tfjs" converts to ONNX, "rvm" makes
-    the graph of Robust Video Matting without its full-size end.
+    the graph of Robust Video Matting without its full-size end, "deeplab" that of DeepLab without
+    what it does to the picture and to the answer.
     """
 
     file: str

@@ -185,13 +185,13 @@ def boundary_f(pred: Alpha, truth: Alpha) -> float:
     diagonal away, rounded up to whole pixels.
     """
     masks = _subject(truth, pred), _subject(pred, truth)
-    edges = [_contour(mask) for mask in masks]
+    edges = [contour(mask) for mask in masks]
     counts = [int(edge.sum()) for edge in edges]
     if 0 in counts:  # empty or full
         return float(np.array_equal(*masks))
     reach = math.ceil(_BOUNDARY_SHARE * math.hypot(*pred.shape))
     precision, recall = (
-        int((_distance_to(edges[1 - side])[edges[side]] <= reach).sum()) / counts[side]
+        int((distance_to(edges[1 - side])[edges[side]] <= reach).sum()) / counts[side]
         for side in (0, 1)
     )
     return 2.0 * precision * recall / (precision + recall) if precision + recall else 0.0
@@ -342,8 +342,8 @@ def _structure(pred: Alpha, subject: Mask) -> float:
     return above / (below + _EPS)
 
 
-def _contour(mask: Mask) -> Mask:
-    """Pixels that differ from the one to the right, below, or both."""
+def contour(mask: Mask) -> Mask:
+    """The pixels of (H, W) that differ from the one to the right, below, or both."""
     edge = np.zeros_like(mask)
     edge[:, :-1] |= mask[:, :-1] ^ mask[:, 1:]
     edge[:-1] |= mask[:-1] ^ mask[1:]
@@ -351,7 +351,8 @@ def _contour(mask: Mask) -> Mask:
     return edge
 
 
-def _distance_to(mask: Mask) -> NDArray[np.float32]:
+def distance_to(mask: Mask) -> NDArray[np.float32]:
+    """Pixels from each place of (H, W) to the nearest that is set; huge where none is."""
     outside = (~mask).astype(np.uint8)
     return np.asarray(cv2.distanceTransform(outside, cv2.DIST_L2, cv2.DIST_MASK_PRECISE))
 

@@ -1,13 +1,15 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 import time
 from pathlib import Path
 
 import pytest
 
-from cleancut.bench.measure import Figure, Sample, printed_json, run_once, take_turns
+from cleancut.bench import measure
+from cleancut.bench.measure import Figure, Sample, Turns, printed_json, run_once, take_turns
 from cleancut.errors import RunError
 
 
@@ -34,6 +36,18 @@ def test_peak_memory_is_the_childs_not_ours() -> None:
     assert large.peak_mb is not None
     assert small.peak_mb < 150
     assert large.peak_mb - small.peak_mb > 150
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no wait4")
+def test_processor_seconds_hold_those_of_the_commands_own_children() -> None:
+    burn = "import time; t = time.process_time()\nwhile time.process_time() - t < 0.3: pass"
+    outer = f"import subprocess, sys; subprocess.run([sys.executable, '-I', '-S', '-c', {burn!r}])"
+    idle = run_once(python("import time; time.sleep(0.3)"), os.environ)
+    busy = run_once(python(outer), os.environ)
+    assert idle.cpu_s is not None
+    assert busy.cpu_s is not None
+    assert idle.cpu_s < 0.25
+    assert busy.cpu_s >= 0.3
 
 
 def test_only_the_given_environment_reaches_the_command() -> None:
@@ -63,6 +77,41 @@ def test_a_command_that_takes_too_long_is_ended_with_all_it_started(tmp_path: Pa
         while _runs(process) and time.monotonic() < deadline:
             time.sleep(0.05)
         assert not _runs(process)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="asks /proc")
+@pytest.mark.parametrize("how", ["it is killed", "the command ends"])
+def test_nothing_outlives_the_measurement(tmp_path: Path, how: str) -> None:
+    mark = tmp_path / "pid"
+    child = f"import os, time; open({str(mark)!r}, 'w').write(str(os.getpid())); time.sleep(60)"
+    wait = "while not os.path.exists(mark) or not open(mark).read(): time.sleep(0.05)"
+    command = python(
+        f"import os, subprocess, time; mark = {str(mark)!r}\n"
+        f"subprocess.Popen({python(child)!r})\n{wait}"
+    )
+    if how == "it is killed":
+        command[-1] += "\ntime.sleep(60)"
+    script = "import os; from cleancut.bench.measure import run_once\n"
+    script += f"run_once({command!r}, os.environ)"
+    with subprocess.Popen([sys.executable, "-c", script]) as measuring:
+        deadline = time.monotonic() + 20
+        while not (mark.exists() and mark.read_text()) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        if how == "it is killed":
+            measuring.kill()
+    process = Path(f"/proc/{mark.read_text()}/stat")
+    deadline = time.monotonic() + 10
+    while _runs(process) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not _runs(process)
+
+
+def test_of_a_long_complaint_the_end_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(measure, "_MOST_SAID", 100)
+    code = "import sys; print('x' * 999, '\\nlast'); sys.exit('y' * 999 + '\\nwhy')"
+    with pytest.raises(RunError, match=r"failed: why$"):
+        run_once(python(code), os.environ)
+    assert run_once(python(code.partition(" sys.exit")[0]), os.environ).stdout.endswith("\nlast\n")
 
 
 def _runs(process: Path) -> bool:
@@ -108,6 +157,31 @@ def test_a_failing_side_drops_out_and_the_other_goes_on() -> None:
     assert turns.failed == {"a": "it broke"}
     assert turns.figure("a", lambda sample: sample.seconds) is None
     assert len(turns.samples["b"]) == 3
+
+
+def test_no_round_begins_that_would_end_too_late_but_one_is_counted() -> None:
+    def slow() -> Sample:
+        time.sleep(0.02)
+        return Sample(1, None, "")
+
+    late = take_turns({"a": slow}, 5, until=time.monotonic() - 1)
+    assert len(late.samples["a"]) == 1
+    some = take_turns({"a": slow}, 1000, until=time.monotonic() + 0.2)
+    assert 1 <= len(some.samples["a"]) < 20
+
+
+def test_what_was_measured_before_an_interruption_is_there() -> None:
+    turns, seen = Turns(), []
+
+    def task() -> Sample:
+        if len(seen) == 3:
+            raise KeyboardInterrupt
+        return Sample(1, None, "")
+
+    with pytest.raises(KeyboardInterrupt):
+        take_turns({"a": task, "b": task}, 5, warm_up=False, turns=turns, step=seen.append)
+    assert seen == ["a", "b", "a"]
+    assert (len(turns.samples["a"]), len(turns.samples["b"])) == (1, 1)
 
 
 def test_a_side_without_peak_memory_has_no_figure() -> None:

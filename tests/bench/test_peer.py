@@ -115,3 +115,24 @@ def test_weights_lie_under_the_names_that_rembg_looks_for(tmp_path: Path) -> Non
     assert (tmp_path / "home" / "isnet-general-use.onnx").read_bytes() == b"network"
     assert (tmp_path / "home" / "u2netp.onnx").read_bytes() == b"network"
     assert ours.exists()
+
+
+@pytest.mark.parametrize("said", ["", "hello", "[1]", "3", '"rembg"', "[" * 100_000])
+def test_an_environment_that_talks_nonsense_is_one_error(tmp_path: Path, said: str) -> None:
+    run = FakeVenv(tmp_path, COMPLETE)
+    run.program("python")
+    with pytest.raises(MissingDependency):
+        prepare(tmp_path, tell=quiet, run=lambda *_: said)
+
+
+def test_an_environment_that_hangs_is_not_waited_for_as_long_as_an_installation(
+    tmp_path: Path,
+) -> None:
+    FakeVenv(tmp_path, COMPLETE).program("python")
+
+    def hangs(argv: list[str], timeout_s: float) -> str:
+        assert timeout_s <= 120
+        raise subprocess.TimeoutExpired(argv, timeout_s)
+
+    with pytest.raises(MissingDependency, match="too long"):
+        prepare(tmp_path, tell=quiet, run=hangs)

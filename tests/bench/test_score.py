@@ -3,8 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from cleancut.bench.measures import MEASURES
 from cleancut.bench.score import (
-    MEASURES,
     Scored,
     Truth,
     figures,

@@ -7,9 +7,11 @@ import cv2
 import numpy as np
 import pytest
 
-from cleancut.bench.video_accuracy import ALONE, STEADY, measure, to_markdown
+from cleancut.bench.video_accuracy import ALONE, STEADY, matted, measure, to_markdown
 from cleancut.cli.main import main
 from cleancut.options import Options
+from cleancut.video.frame import Frame
+from cleancut.video.mattes import Matted, Memory
 from cleancut.video.options import VideoOptions
 from tests.video.scenes import moving_disc
 
@@ -47,3 +49,26 @@ def test_the_command_prints_the_table_and_writes_the_figures(
     assert main(words) == 0
     assert "| disc | echo | steadied |" in capsys.readouterr().out
     assert len(json.loads(target.read_text())) == 2
+
+
+class Counting:
+    """A matter whose matte says how many frames it remembers."""
+
+    look_ahead = warm_up = 0
+    names = ("counting",)
+
+    def step(self, frame: Frame, memory: Memory) -> tuple[tuple[Matted, ...], Memory]:
+        seen = (memory or 0) + 1
+        return (Matted(frame, np.full(frame.rgb.shape[:2], seen, np.float32)),), seen
+
+    def finish(self, memory: Memory) -> tuple[Matted, ...]:
+        return ()
+
+
+def test_a_matter_that_must_forget_sees_every_frame_as_its_first() -> None:
+    frames = moving_disc(3).frames
+    kept, seconds = matted(Counting(), frames)
+    assert [float(matte.max()) for matte in kept] == [1.0, 2.0, 3.0]
+    assert seconds >= 0
+    forgot, _ = matted(Counting(), frames, forget=True)
+    assert [float(matte.max()) for matte in forgot] == [1.0, 1.0, 1.0]

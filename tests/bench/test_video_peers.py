@@ -47,7 +47,7 @@ class FakeVenv:
 
 @pytest.fixture(autouse=True)
 def no_network(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(video_peers, "_lend_weights", lambda *given: (tmp_path / "w.pth", 2e-6))
+    monkeypatch.setattr(video_peers, "lend_weights", lambda *given: (tmp_path / "w.pth", 2e-6))
     monkeypatch.setattr(video_peers, "_tools", lambda *given: [tmp_path / "tools"])
 
 

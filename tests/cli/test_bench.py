@@ -77,7 +77,8 @@ def test_progress_goes_to_stderr_only(
     monkeypatch.setattr(sys.stderr, "isatty", lambda: terminal)
     with progress.item_progress() as step:
         for done in range(3):
-            step(done, 2, "[red]/file")
+            step(done, 2, "[red]/file\x1b[2J")
     told = capsys.readouterr()
     assert told.out == ""
-    assert "2 of 2: [red]/file" in told.err or terminal
+    assert "\x1b[2J" not in told.err, "a file's name moves the cursor"
+    assert "2 of 2: [red]/file\\x1b" in told.err or terminal

@@ -2,9 +2,10 @@ from __future__ import annotations
 
 import threading
 
+import cv2
 import pytest
 
-from cleancut.imaging.threads import each
+from cleancut.imaging.threads import each, few_threads
 
 
 @pytest.mark.parametrize("allowed", [1, 4])
@@ -26,3 +27,14 @@ def test_the_first_failure_is_raised(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("cleancut.imaging.threads.cv2.getNumThreads", lambda: 2)
     with pytest.raises(ZeroDivisionError):
         each(lambda n: 1 // n, [1, 0, 2])
+
+
+def test_opencv_gets_its_threads_back() -> None:
+    before = cv2.getNumThreads()
+    cv2.setNumThreads(4)
+    try:
+        with few_threads(2):
+            assert cv2.getNumThreads() == 2
+        assert cv2.getNumThreads() == 4
+    finally:
+        cv2.setNumThreads(before)

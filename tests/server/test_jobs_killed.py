@@ -21,7 +21,8 @@ from PIL import Image
 from tests.server.process import Running, running
 from tests.server.stand_ins import until
 
-COUNT = 24
+#: Enough that a slow test process still kills the server in their midst.
+COUNT = 64
 
 
 def a_picture(seed: int) -> bytes:

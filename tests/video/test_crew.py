@@ -4,13 +4,12 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from types import SimpleNamespace
 
-import cv2
 import pytest
 
 from cleancut import Engine, Options
 from cleancut.backends import machine
 from cleancut.video import choose
-from cleancut.video.crew import crew, few_threads, first_engine, usual_jobs
+from cleancut.video.crew import crew, first_engine, usual_jobs
 from cleancut.video.frame import VideoInfo
 from cleancut.video.options import VideoOptions
 from cleancut.video.order import VideoOrder
@@ -70,14 +69,3 @@ def test_image_models_and_shared_engines_are_one_for_all() -> None:
     assert crew(asked, one, 2, shared=False) == (one.matter,) * 2  # type: ignore[arg-type]
     mine = scene("rvm")
     assert crew(RVM, mine, 4, shared=True) == (mine.matter,)  # type: ignore[arg-type]
-
-
-def test_opencv_gets_its_threads_back() -> None:
-    before = cv2.getNumThreads()
-    cv2.setNumThreads(4)
-    try:
-        with few_threads(2):
-            assert cv2.getNumThreads() == 2
-        assert cv2.getNumThreads() == 4
-    finally:
-        cv2.setNumThreads(before)

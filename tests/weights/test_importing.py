@@ -159,17 +159,22 @@ def test_a_row_without_a_known_hash_takes_the_users_file_and_pins_it(tmp_path: P
     junk = tmp_path / "junk.onnx"
     junk.write_bytes(b"no model" * 50)
     with pytest.raises(WeightsCorrupt):
-        import_path(junk, "deeplabv3plus")
+        import_path(junk, "inspyrenet")
+
+
+def test_a_row_without_a_source_says_how_to_bring_the_file() -> None:
     with pytest.raises(WeightsError) as caught:
-        pull(["deeplabv3plus"])
-    assert "--name deeplabv3plus" in caught.value.hint
+        pull(["inspyrenet"])
+    assert "--name inspyrenet" in caught.value.hint
 
 
-def test_a_failed_model_does_not_stop_the_others() -> None:
+def test_a_failed_model_does_not_stop_the_others(use_rows: Any) -> None:
+    spec = find("inspyrenet")
+    use_rows(spec, replace(spec, id="sourceless", aliases=()))
     failed: list[str] = []
 
     def on_failure(spec: ModelSpec, error: WeightsError) -> None:
         failed.append(f"{spec.id} {error.code}")
 
-    assert pull(["inspyrenet", "deeplabv3plus"], on_failure=on_failure) == []
-    assert failed == ["inspyrenet weights-missing", "deeplabv3plus weights-missing"]
+    assert pull(["inspyrenet", "sourceless"], on_failure=on_failure) == []
+    assert failed == ["inspyrenet weights-missing", "sourceless weights-missing"]

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from cleancut.bench.accuracy import Report
+from cleancut.bench.measures import MEASURES, Measure
 from cleancut.bench.report import table
-from cleancut.bench.score import MEASURES, Measure, Summary, Trust
+from cleancut.bench.score import Summary, Trust
 
 MARKERS = ("<!-- bench accuracy: begin -->", "<!-- bench accuracy: end -->")
 #: Lines about what was left out, before "and so many more".

@@ -1,9 +1,9 @@
-"""Run one command and say how long it took and how much memory it held; started as a script.
+"""Run one command and say how long it took, how much memory, processor and energy; a script.
 
 A process of its own, because Linux counts the memory of the process that starts a program to that
 program's peak: started by a benchmark that holds pictures, everything would look big. What the
 command starts itself counts too. Stands alone: it imports nothing of the package but ``tree.py``
-beside it.
+and ``rapl.py`` beside it.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ import contextlib
 import json
 import os
 import shutil
+import signal
+import stat
 import subprocess
 import sys
 import threading
@@ -31,7 +33,12 @@ def main(argv: list[str]) -> int:
 
     With a file for stdin both are pipes, since some programs take nothing else.
     """
+    sys.path.insert(0, str(Path(__file__).parent))
+    from rapl import Meter  # type: ignore[import-not-found]
+
+    _end_with_parent()
     feed = Path(argv[2]) if argv[2] else None
+    meter = Meter()
     with Path(argv[0]).open("wb") as out, Path(argv[1]).open("wb") as err:
         started = time.perf_counter()
         child = subprocess.Popen(
@@ -42,6 +49,7 @@ def main(argv: list[str]) -> int:
         )
         pipes = _piped(child, feed, out) if feed else []
         peak: int | None = None
+        cpu: float | None = None
         together = _watched(child.pid)
         if sys.platform != "win32":
             _, status, usage = os.wait4(child.pid, 0)
@@ -49,12 +57,29 @@ def main(argv: list[str]) -> int:
             # getrusage(2): kibibytes on Linux, bytes on macOS.
             peak = usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
             peak = max(peak, together())
+            # With those of its own children that it waited for (wait4(2)).
+            cpu = usage.ru_utime + usage.ru_stime
         code = child.wait()
         for pipe in pipes:
             pipe.join()
         seconds = time.perf_counter() - started
-    print(json.dumps({"code": code, "seconds": seconds, "peak_bytes": peak}))
+    told = {"code": code, "seconds": seconds, "peak_bytes": peak, "cpu_s": cpu}
+    print(json.dumps({**told, "energy_j": meter.joules()}))
     return 0
+
+
+def _end_with_parent() -> None:
+    """Where stdin is a pipe: end with all that was started here when its other end is closed."""
+    if sys.platform == "win32" or not stat.S_ISFIFO(os.fstat(0).st_mode):
+        return
+
+    def watch() -> None:
+        while os.read(0, 4096):
+            pass
+        if os.getpgrp() == os.getpid():
+            os.killpg(0, signal.SIGKILL)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def _piped(child: subprocess.Popen[bytes], feed: Path, out: BinaryIO) -> list[threading.Thread]:
@@ -80,7 +105,6 @@ def _piped(child: subprocess.Popen[bytes], feed: Path, out: BinaryIO) -> list[th
 
 def _watched(pid: int) -> Callable[[], int]:
     """Watch the memory of ``pid`` and its children together; the answer ends it with the peak."""
-    sys.path.insert(0, str(Path(__file__).parent))
     from tree import resident_bytes  # type: ignore[import-not-found]
 
     highest, ended = 0, threading.Event()

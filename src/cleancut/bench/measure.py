@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import signal
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
@@ -18,6 +21,8 @@ from cleancut.errors import BadOption, RunError
 
 _LAUNCH = Path(__file__).with_name("launch.py")
 TIMEOUT_S = 600.0
+#: Bytes that are read of what a command printed.
+_MOST_SAID = 16 << 20
 
 B = TypeVar("B")
 R = TypeVar("R")
@@ -25,11 +30,17 @@ R = TypeVar("R")
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One run of a command: wall seconds, peak memory in MB (10^6 bytes), what it printed."""
+    """One run of a command: wall seconds, peak memory in MB (10^6 bytes), what it printed.
+
+    ``cpu_s`` are seconds of processor time with its children's, ``energy_j`` joules of all
+    processor packages meanwhile, whoever used them; None where the system does not tell.
+    """
 
     seconds: float
     peak_mb: float | None
     stdout: str
+    cpu_s: float | None = None
+    energy_j: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +116,7 @@ def run_once(
         fed = "" if feed is None else str(feed)
         told = _launch([str(out), str(err), fed, *argv], env, timeout_s)
         if told["code"] != 0:
-            said = err.read_text("utf-8", "replace").strip() or f"status {told['code']}"
+            said = _end_of(err).strip() or f"status {told['code']}"
             raise RunError(
                 f"{' '.join(argv[:4])} failed: {said.splitlines()[-1][:300]}",
                 hint="run that command by itself to see all it says",
@@ -114,8 +125,17 @@ def run_once(
         return Sample(
             told["seconds"],
             None if peak is None else peak / 1e6,
-            "" if answer else out.read_text("utf-8", "replace"),
+            "" if answer else _end_of(out),
+            told["cpu_s"],
+            told["energy_j"],
         )
+
+
+def _end_of(path: Path) -> str:
+    """The last of what a command said, which may fill a disk."""
+    with path.open("rb") as file:
+        file.seek(max(0, file.seek(0, os.SEEK_END) - _MOST_SAID))
+        return file.read().decode("utf-8", "replace")
 
 
 def printed_json(sample: Sample) -> dict[str, Any]:
@@ -131,18 +151,34 @@ def printed_json(sample: Sample) -> dict[str, Any]:
 
 
 def take_turns(
-    tasks: Mapping[str, Callable[[], Sample]], rounds: int, *, warm_up: bool = True
+    tasks: Mapping[str, Callable[[], Sample]],
+    rounds: int,
+    *,
+    warm_up: bool = True,
+    turns: Turns | None = None,
+    step: Callable[[str], None] | None = None,
+    until: float = math.inf,
 ) -> Turns:
     """Run each side's task ``rounds`` times, A B A B, so that drift meets both alike.
 
     With ``warm_up`` one round goes before and is not counted. A side that fails is left out of the
-    rounds that follow.
+    rounds that follow. Samples go into ``turns`` as they come, so that its owner has them if this
+    is interrupted; ``step`` hears a side's name before each of its runs. No round begins that would
+    not end by ``until`` (``time.monotonic``) if it took as long as the last, but one is counted.
     """
-    turns = Turns({name: [] for name in tasks})
+    turns = Turns() if turns is None else turns
+    for name in tasks:
+        turns.samples.setdefault(name, [])
+    lasted = 0.0
     for number in range(rounds + warm_up):
+        began = time.monotonic()
+        if number > warm_up and began + lasted > until:
+            break
         for name, task in tasks.items():
             if name in turns.failed:
                 continue
+            if step is not None:
+                step(name)
             try:
                 sample = task()
             except RunError as error:
@@ -151,27 +187,33 @@ def take_turns(
                 continue
             if number >= warm_up:
                 turns.samples[name].append(sample)
+        lasted = time.monotonic() - began
     return turns
 
 
 def _launch(arguments: Sequence[str], env: Mapping[str, str], timeout_s: float) -> dict[str, Any]:
     command = [sys.executable, "-I", "-S", str(_LAUNCH), *arguments]
-    launcher = subprocess.Popen(
-        command,
-        env=dict(env),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
+    # It reads this pipe to its end, which comes when we are gone, however we went.
+    read_end, write_end = os.pipe()
     try:
-        stdout, stderr = launcher.communicate(timeout=timeout_s)
-    except subprocess.TimeoutExpired as error:
-        raise RunError(f"{arguments[3]} took longer than {timeout_s:.0f} s") from error
-    finally:
-        if launcher.poll() is None:
+        launcher = subprocess.Popen(
+            command,
+            env=dict(env),
+            stdin=read_end,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+        try:
+            stdout, stderr = launcher.communicate(timeout=timeout_s)
+        except subprocess.TimeoutExpired as error:
+            raise RunError(f"{arguments[3]} took longer than {timeout_s:.0f} s") from error
+        finally:
             _end(launcher)
+    finally:
+        os.close(read_end)
+        os.close(write_end)
     if launcher.returncode != 0:
         said = stderr.strip().splitlines()
         raise RunError(f"{arguments[3]} does not start ({said[-1] if said else 'no reason given'})")
@@ -180,9 +222,10 @@ def _launch(arguments: Sequence[str], env: Mapping[str, str], timeout_s: float) 
 
 
 def _end(launcher: subprocess.Popen[str]) -> None:
-    """End the launcher and the command it started: they are a process group of their own."""
+    """End the launcher and all that the command started: they are a process group of their own."""
     if sys.platform == "win32":
         launcher.kill()
     else:
-        os.killpg(launcher.pid, signal.SIGKILL)
+        with suppress(ProcessLookupError, PermissionError):  # all are gone, or are not reaped yet
+            os.killpg(launcher.pid, signal.SIGKILL)
     launcher.communicate()

@@ -7,7 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +19,8 @@ REQUIREMENT = f"rembg[cpu,cli]=={VERSION}"
 NAMES = {"isnet": "isnet-general-use", "u2netp": "u2netp"}
 
 _INSTALL_TIMEOUT_S = 3600
+#: Starting an interpreter takes a second; one that hangs must not hold up everything else.
+_ASK_TIMEOUT_S = 120
 #: Lies in environments made here; no other is ever installed into, since that changes its packages.
 MARK = "made-by-cleancut-bench"
 #: gradio comes only with [cli], without which ``rembg --help`` ends with an error.
@@ -56,13 +58,13 @@ def prepare(folder: Path, *, tell: Callable[[str], None], run: Run | None = None
     """
     run = run or run_quietly
     python, command = environment(folder, "rembg", tell=tell, run=run, flag="--peer-venv")
-    versions = _versions(python, folder, run)
-    there = versions.get("rembg")
+    found = _versions(python, folder, run)
+    there = found.get("rembg")
     if there is not None and there != VERSION:
         raise MissingDependency(
             f"{folder} holds rembg {there}, not {VERSION}", hint="give another folder: --peer-venv"
         )
-    if there is None or "gradio" not in versions or not command.exists():
+    if there is None or "gradio" not in found or not command.exists():
         if not (folder / MARK).exists():
             raise MissingDependency(
                 f"{folder} lacks {REQUIREMENT}, and nothing is installed into an environment that"
@@ -72,12 +74,12 @@ def prepare(folder: Path, *, tell: Callable[[str], None], run: Run | None = None
         tell(f"installing {REQUIREMENT} into {folder}")
         quiet = ["--quiet", "--no-input", "--disable-pip-version-check"]
         _step([str(python), "-m", "pip", "install", *quiet, REQUIREMENT], folder, run)
-        versions = _versions(python, folder, run)
-    if versions.get("rembg") != VERSION or not command.exists():
+        found = _versions(python, folder, run)
+    if found.get("rembg") != VERSION or not command.exists():
         raise MissingDependency(
             f"{REQUIREMENT} is not complete in {folder}", hint=f"delete {folder} and run again"
         )
-    return Peer(python, command, versions)
+    return Peer(python, command, found)
 
 
 def environment(
@@ -101,41 +103,70 @@ def environment(
     return python, programs / f"{program}{suffix}"
 
 
-def lend_weights(weights: Mapping[str, Path], home: Path) -> None:
-    """Put our verified files where rembg looks (``U2NET_HOME``), under its own names.
+def lend_weights(weights: Mapping[str, Path], home: Path, names: Mapping[str, str] = NAMES) -> None:
+    """Put our verified files where rembg looks (``U2NET_HOME``), under its own ``names``.
 
-    rembg takes a file that is there as it is, without hashing. Linked where the disk allows it.
+    rembg takes a file that is there as it is, without hashing. Linked where the disk allows it;
+    one that is there already is replaced whole, while others may be reading it.
     """
     home.mkdir(parents=True, exist_ok=True)
     for model, path in weights.items():
-        target = home / f"{NAMES[model]}.onnx"
-        target.unlink(missing_ok=True)
+        target = home / f"{names[model]}.onnx"
+        part = target.with_name(f".{target.name}.{os.getpid()}")
         for place in (os.link, os.symlink, shutil.copyfile):
             try:
-                place(path.resolve(), target)
+                place(path.resolve(), part)
                 break
             except OSError:
                 if place is shutil.copyfile:
                     raise
+        part.replace(target)
+        # Two names of one file are left alone by rename(2).
+        part.unlink(missing_ok=True)
 
 
 def _versions(python: Path, folder: Path, run: Run) -> dict[str, str]:
-    said = _step([str(python), "-c", _ASK, *_ASKED], folder, run)
-    found: dict[str, str] = json.loads(said)
-    return found
+    return versions(python, _ASKED, folder, run, f"rembg {VERSION}", "--peer-venv")
+
+
+def versions(
+    python: Path, packages: Sequence[str], folder: Path, run: Run, name: str, flag: str
+) -> dict[str, str]:
+    """Which of ``packages`` the interpreter ``python`` has, in which version.
+
+    ``MissingDependency`` about ``name`` in ``folder`` if it cannot be asked, naming ``flag``.
+    """
+    ask = [str(python), "-c", _ASK, *packages]
+    said = prepared(ask, folder, run, name, flag, timeout_s=_ASK_TIMEOUT_S)
+    try:
+        # What the environment says when Python starts comes before it.
+        found = json.loads(said.strip().splitlines()[-1])
+        return {package: str(found[package])[:80] for package in packages if package in found}
+    except (ValueError, IndexError, TypeError, RecursionError) as error:
+        raise MissingDependency(
+            f"{folder} does not say which packages it holds", hint=f"give another folder: {flag}"
+        ) from error
 
 
 def _step(argv: list[str], folder: Path, run: Run) -> str:
     return prepared(argv, folder, run, f"rembg {VERSION}", "--peer-venv")
 
 
-def prepared(argv: list[str], folder: Path, run: Run, name: str, flag: str) -> str:
+def prepared(
+    argv: list[str],
+    folder: Path,
+    run: Run,
+    name: str,
+    flag: str,
+    *,
+    timeout_s: float = _INSTALL_TIMEOUT_S,
+) -> str:
     """What one step of setting a peer up in ``folder`` has printed.
 
     ``MissingDependency`` with the reason if it fails; ``flag`` names another folder.
     """
     try:
-        return run(argv, _INSTALL_TIMEOUT_S)
+        return run(argv, timeout_s)
     except subprocess.CalledProcessError as error:
         said = str(error.stderr or error.stdout or "").strip().splitlines()
         errors = [line for line in said if line.startswith("ERROR:")] or said[-1:]

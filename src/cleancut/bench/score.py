@@ -1,4 +1,4 @@
-"""The figures of one picture, and which of them mean something for which truth."""
+"""The figures of one picture, and their means over a set; ``bench.measures`` says what they are."""
 
 from __future__ import annotations
 
@@ -22,38 +22,6 @@ BLACK, WHITE = (0, 0, 0), (255, 255, 255)
 #: Side of the picture that every photo background is a piece of, in pixels.
 _PHOTO_SIDE = 512
 _PHOTO_SEED = 3
-
-
-@dataclass(frozen=True, slots=True)
-class Measure:
-    """One column: ``key`` in JSON, ``title`` in tables, ``more`` where more is better.
-
-    ``exact`` and ``binary`` say for which truths it is shown: with soft edges, or yes-or-no.
-    """
-
-    key: str
-    title: str
-    digits: int
-    more: bool = False
-    exact: bool = False
-    binary: bool = False
-
-
-MEASURES = (
-    Measure("mad", "MAD", 2, exact=True, binary=True),
-    Measure("mse", "MSE", 2, exact=True),
-    Measure("sad", "SAD", 2, exact=True),
-    Measure("grad", "Grad", 4, exact=True),
-    Measure("conn", "Conn", 2, exact=True),
-    Measure("on_black", "on black", 2, exact=True),
-    Measure("on_white", "on white", 2, exact=True),
-    Measure("on_photo", "on photo", 2, exact=True),
-    Measure("iou", "IoU", 4, more=True, binary=True),
-    Measure("boundary_f", "boundary F", 4, more=True, binary=True),
-    Measure("max_f", "max F", 4, more=True, exact=True, binary=True),
-    Measure("weighted_f", "weighted F", 4, more=True, exact=True, binary=True),
-    Measure("s_measure", "S", 4, more=True, exact=True, binary=True),
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +53,8 @@ class Truth:
 class Scored:
     """One answer for one picture.
 
-    ``figures`` are by key of ``MEASURES``, ``curve`` the F-measure by threshold, ``seconds`` what
-    the answer took, where that is known.
+    ``figures`` are by key of ``measures.MEASURES``, ``curve`` the F-measure by threshold,
+    ``seconds`` what the answer took, where that is known.
     """
 
     set: str

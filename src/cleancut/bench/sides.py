@@ -170,14 +170,20 @@ def rembg_or_reason(
 
 def our_software() -> str:
     """A line with the versions of what runs on our side."""
-    found = []
-    for name in _OURS:
-        try:
-            found.append(f"{name} {version(name)}")
-        except PackageNotFoundError:
-            continue
+    found = [f"{name} {number}" for name, number in our_versions().items()]
     python = f"Python {platform.python_version()} for both sides, {platform.system()}"
     return f"cleancut {__version__}: {', '.join(found)}; {python}"
+
+
+def our_versions() -> dict[str, str]:
+    """Versions of the packages that decide how fast ours is, where they are installed."""
+    found = {}
+    for name in _OURS:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
 
 
 def neutral_environ(environ: Mapping[str, str] | None = None) -> dict[str, str]:

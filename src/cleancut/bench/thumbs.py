@@ -68,10 +68,6 @@ def draw(rgb: Rgb, truth: Alpha, alpha: Alpha, foreground: Rgb) -> dict[str, byt
     height, width = truth.shape
     scale = min(1.0, SIDE / max(height, width))
     size = max(1, round(height * scale)), max(1, round(width * scale))
-    # The difference is shrunk after it is taken: thin edges must not cancel out.
-    kept = _small(np.maximum(alpha - truth, 0), size)
-    lost = _small(np.maximum(truth - alpha, 0), size)
-    difference = np.stack([1 - lost, 1 - kept - lost, 1 - kept], axis=-1)
     matte = _small(alpha, size)
     # Colours are shrunk by what shows of them; those under transparent pixels mean nothing.
     visible = _unit(foreground) * alpha[..., None]
@@ -81,8 +77,19 @@ def draw(rgb: Rgb, truth: Alpha, alpha: Alpha, foreground: Rgb) -> dict[str, byt
         "truth": _jpeg(_grey(_small(truth, size))),
         "matte": _jpeg(_grey(matte)),
         "cutout": _jpeg(cutout),
-        "difference": _jpeg(difference),
+        "difference": _jpeg(error_map(truth, alpha, size)),
     }
+
+
+def error_map(truth: Alpha, alpha: Alpha, size: tuple[int, int]) -> NDArray[np.float32]:
+    """The difference as a picture (H, W, 3) in 0..1 of ``size`` (height, width).
+
+    White is right, red is kept and should not be, blue is lost.
+    """
+    # The difference is shrunk after it is taken: thin edges must not cancel out.
+    kept = _small(np.maximum(alpha - truth, 0), size)
+    lost = _small(np.maximum(truth - alpha, 0), size)
+    return np.stack([1 - lost, 1 - kept - lost, 1 - kept], axis=-1)
 
 
 def _unit(rgb: Rgb) -> NDArray[np.float32]:

@@ -62,6 +62,15 @@ class Scored:
     seconds: float
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class LoadedClip:
+    """The frames of a clip, and their true mattes: (H, W) float32 in 0..1."""
+
+    name: str
+    frames: tuple[Frame, ...]
+    truths: tuple[Alpha, ...]
+
+
 def measure(
     folder: Path,
     models: Sequence[str],
@@ -77,34 +86,60 @@ def measure(
     """
     engine, rows = Engine(), []
     for clip in find_clips(folder):
-        frames, truths = _read(clip, limit)
+        loaded = read_clip(clip, limit)
         for model in models:
-            recurrent = model != "echo" and model != "auto" and find(model).family == "recurrent"
-            for how in (RECURRENT,) if recurrent else (ALONE, STEADY):
+            for how in (RECURRENT,) if is_recurrent(model) else (ALONE, STEADY):
                 tell(f"{clip.name}: {model}, {how}")
-                chosen = options.with_(model=model)
-                wanted = VideoOptions(
-                    engine="rvm" if recurrent else "image",
-                    steady=how == STEADY,
-                    look_ahead=video.look_ahead,
-                    ratio=video.ratio,
-                )
-                height, width = truths[0].shape
-                info = VideoInfo("sequence", width, height, Fraction(1, 25))
-                matter, _ = choose_matter(engine, chosen, wanted, info, frames[:1])
-                mattes, seconds = matted(matter, frames)
-                rows.append(_scored(clip.name, model, how, mattes, truths, seconds))
+                rows.append(score_clip(loaded, engine, options.with_(model=model), video, how))
     return rows
 
 
-def matted(matter: Matter, frames: Sequence[Frame]) -> tuple[list[Alpha], float]:
-    """The mattes of ``frames``, and the median seconds of a step."""
+def is_recurrent(model: str) -> bool:
+    """Whether the model remembers frames; raises ``UnknownModel``."""
+    return model not in ("echo", "auto") and find(model).family == "recurrent"
+
+
+def read_clip(clip: TrueClip, limit: int | None) -> LoadedClip:
+    """The first ``limit`` frames of a clip; raises what reading raises."""
+    frames, truths = _read(clip, limit)
+    return LoadedClip(clip.name, tuple(frames), tuple(truths))
+
+
+def score_clip(
+    clip: LoadedClip, engine: Engine, options: Options, video: VideoOptions, how: str
+) -> Scored:
+    """One clip by ``options.model`` in one way: ``ALONE``, ``STEADY`` or ``RECURRENT``.
+
+    A recurrent network frame by frame is the same one, made to forget every frame. Raises what
+    models raise.
+    """
+    remembers = is_recurrent(options.model)
+    height, width = clip.truths[0].shape
+    info = VideoInfo("sequence", width, height, Fraction(1, 25))
+    wanted = VideoOptions(
+        engine="rvm" if remembers else "image",
+        steady=how == STEADY,
+        look_ahead=video.look_ahead,
+        ratio=video.ratio,
+    )
+    matter, _ = choose_matter(engine, options, wanted, info, clip.frames[:1])
+    mattes, seconds = matted(matter, clip.frames, forget=remembers and how == ALONE)
+    return _scored(clip.name, options.model, how, mattes, clip.truths, seconds)
+
+
+def matted(
+    matter: Matter, frames: Sequence[Frame], *, forget: bool = False
+) -> tuple[list[Alpha], float]:
+    """The mattes of ``frames``, and the median seconds of a step.
+
+    ``forget`` is for a matter that answers at once: it sees every frame as its first.
+    """
     memory: Memory = None
     answers: list[Matted] = []
     seconds: list[float] = []
     for frame in frames:
         began = time.perf_counter()
-        found, memory = matter.step(frame, memory)
+        found, memory = matter.step(frame, None if forget else memory)
         seconds.append(time.perf_counter() - began)
         answers += found
     answers += matter.finish(memory)

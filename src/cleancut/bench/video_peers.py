@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from cleancut.bench.measure import Sample, run_once
-from cleancut.bench.peer import MARK, Run, environment, prepared, run_quietly
+from cleancut.bench.peer import MARK, Run, environment, prepared, run_quietly, versions
 from cleancut.bench.sides import Tell, neutral_environ
 from cleancut.catalog import find
 from cleancut.errors import CleancutError, MissingDependency
@@ -31,17 +31,6 @@ MODEL = "u2netp"
 #: half is then left out: an old release warns of that, where new ones refuse to be imported.
 _SMALL = ("torch==2.13.0+cpu", "torchvision==0.15.2")
 _ASKED = ("backgroundremover", "torch", "moviepy", "onnx")
-_ASK = """
-import json, sys
-from importlib.metadata import PackageNotFoundError, version
-found = {}
-for name in sys.argv[1:]:
-    try:
-        found[name] = version(name)
-    except PackageNotFoundError:
-        pass
-print(json.dumps(found))
-"""
 _FFMPEG = "import imageio_ffmpeg; print(imageio_ffmpeg.get_ffmpeg_exe())"
 #: ffprobe is in no wheel of backgroundremover's; this is where it comes from without a system's.
 _FFPROBE = "@ffprobe-installer/linux-x64@5.2.0"
@@ -129,9 +118,9 @@ def remover_or_reason(
         remover, difference = prepare(venv.absolute(), work, tell=tell, run=run)
     except CleancutError as error:
         return None, f"backgroundremover: not measured, since {error.message}"
-    versions = ", ".join(f"{name} {number}" for name, number in remover.versions.items())
+    numbers = ", ".join(f"{name} {number}" for name, number in remover.versions.items())
     return remover, (
-        f"backgroundremover: {versions}; its {MODEL} was made from the file that cleancut runs "
+        f"backgroundremover: {numbers}; its {MODEL} was made from the file that cleancut runs "
         f"(the networks' answers differ by {difference:.0e} at most)"
     )
 
@@ -139,19 +128,37 @@ def remover_or_reason(
 def prepare(
     folder: Path, work: Path, *, tell: Tell, run: Run | None = None
 ) -> tuple[Remover, float]:
-    """backgroundremover in the environment ``folder``, made and filled if it is not there.
+    """backgroundremover in the environment ``folder`` as in ``installed``, with our weights.
 
-    ``work`` takes the lent weights. An environment that somebody else made is used if it is
-    complete and never changed. The second value is how far its network's answer is from ours.
+    ``work`` takes the lent weights. The second value is how far its network's answer is from ours.
+    Raises as ``installed`` does, and ``WeightsMissing``, ``DownloadFailed``.
+    """
+    run = run or run_quietly
+    python, command, found = installed(folder, tell=tell, run=run)
+    _step([str(command), "--help"], folder, run)
+    tell("lending our weights to backgroundremover")
+    weights, difference = lend_weights(python, folder, work, run)
+    env = {**neutral_environ(), "U2NETP_PATH": str(weights)}
+    tools = _tools(python, folder, run)
+    env["PATH"] = os.pathsep.join([*map(str, tools), env.get("PATH", os.defpath)])
+    return Remover(command, env, found), difference
+
+
+def installed(
+    folder: Path, *, tell: Tell, run: Run | None = None
+) -> tuple[Path, Path, dict[str, str]]:
+    """Python, command and versions of backgroundremover in ``folder``, made if it is not there.
+
+    An environment that somebody else made is used if it is complete and never changed.
     ``run(argv, timeout_s)`` runs a command and returns its stdout; a seam. Raises
-    ``MissingDependency`` with the reason, ``WeightsMissing``, ``DownloadFailed``.
+    ``MissingDependency`` with the reason.
     """
     run = run or run_quietly
     python, command = environment(
         folder, "backgroundremover", tell=tell, run=run, flag="--remover-venv"
     )
-    versions = _versions(python, folder, run)
-    if "backgroundremover" not in versions or "onnx" not in versions or not command.exists():
+    found = _versions(python, folder, run)
+    if "backgroundremover" not in found or "onnx" not in found or not command.exists():
         if not (folder / MARK).exists():
             raise MissingDependency(
                 f"{folder} lacks {REQUIREMENT} or onnx, and nothing is installed into an "
@@ -160,19 +167,13 @@ def prepare(
             )
         tell(f"installing {REQUIREMENT} into {folder} (torch alone is 0.2 to 5 GB)")
         _install(python, folder, run)
-        versions = _versions(python, folder, run)
-    if versions.get("backgroundremover") != VERSION:
+        found = _versions(python, folder, run)
+    if found.get("backgroundremover") != VERSION:
         raise MissingDependency(
-            f"{folder} holds backgroundremover {versions.get('backgroundremover')}, not {VERSION}",
+            f"{folder} holds backgroundremover {found.get('backgroundremover')}, not {VERSION}",
             hint="give a new folder: --remover-venv",
         )
-    _step([str(command), "--help"], folder, run)
-    tell("lending our weights to backgroundremover")
-    weights, difference = _lend_weights(python, folder, work, run)
-    env = {**neutral_environ(), "U2NETP_PATH": str(weights)}
-    tools = _tools(python, folder, run)
-    env["PATH"] = os.pathsep.join([*map(str, tools), env.get("PATH", os.defpath)])
-    return Remover(command, env, versions), difference
+    return python, command, found
 
 
 def _install(python: Path, folder: Path, run: Run) -> None:
@@ -188,7 +189,7 @@ def _install(python: Path, folder: Path, run: Run) -> None:
         _step([*pip, "--no-deps", _SMALL[1]], folder, run)
 
 
-def _lend_weights(python: Path, folder: Path, work: Path, run: Run) -> tuple[Path, float]:
+def lend_weights(python: Path, folder: Path, work: Path, run: Run) -> tuple[Path, float]:
     """A state dict that holds our network, and how far the two answers are apart."""
     from cleancut.weights.resolve import resolve
 
@@ -241,10 +242,7 @@ def _fetch_ffprobe(place: Path) -> None:
 
 
 def _versions(python: Path, folder: Path, run: Run) -> dict[str, str]:
-    found: dict[str, str] = json.loads(
-        _step([str(python), "-c", _ASK, *_ASKED], folder, run).strip().splitlines()[-1]
-    )
-    return found
+    return versions(python, _ASKED, folder, run, f"backgroundremover {VERSION}", "--remover-venv")
 
 
 def _step(argv: list[str], folder: Path, run: Run) -> str:

@@ -6,7 +6,6 @@ import argparse
 import os
 import re
 import shlex
-import signal
 import sys
 from typing import TYPE_CHECKING
 
@@ -14,9 +13,7 @@ from cleancut.cli.ending import signals
 from cleancut.cli.flags import add_option_flags, add_preset_flag, options_from
 from cleancut.cli.main import (
     EXIT_CODES,
-    EXIT_INTERRUPTED,
     EXIT_SOME_FAILED,
-    EXIT_TERMINATED,
     report,
     shown,
 )
@@ -132,7 +129,7 @@ def run(args: argparse.Namespace) -> int:
         report(summary.stopped)
         return EXIT_CODES[summary.stopped.kind]
     if ending.signum is not None and not args.watch:
-        return EXIT_TERMINATED if ending.signum == signal.SIGTERM else EXIT_INTERRUPTED
+        return ending.exit_code
     return EXIT_SOME_FAILED if summary.failed or summary.skipped.get("failed") else 0
 
 

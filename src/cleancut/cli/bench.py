@@ -9,7 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cleancut.cli import bench_steady
+from cleancut.cli import bench_compare, bench_steady
 from cleancut.cli.flags import add_option_flags, options_from
 from cleancut.errors import BadOption
 from cleancut.options import Options
@@ -37,6 +37,7 @@ examples:
   cleancut bench retouch pictures        strokes that solve a place again, on true mattes
   cleancut bench video                   frames and whole videos, beside rembg, backgroundremover
   cleancut bench video clips --only 5    and mattes: clips/CLIP/image/*.jpg, clips/CLIP/alpha/*.png
+  cleancut bench compare --data pictures --html report.html        everyone, in every dimension
   cleancut bench steady clips -m auto    what steadying does for error and flicker, and rvm
 """
 #: Fields of ``Options`` that are about the output file, or about one picture only.
@@ -98,6 +99,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     _add_retouch(actions.add_parser)
     bench_steady.add_arguments(actions.add_parser)
+    bench_compare.add_arguments(actions.add_parser)
     for action, peer in (
         (_add_video(actions.add_parser), "rembg"),
         (start, "rembg"),
@@ -107,6 +109,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         (solved, "pymatting"),
     ):
         _add_shared(action, peer)
+    for action in actions.choices.values():
+        action.set_defaults(parser=action)  # errors point at this action's --help
 
 
 def _add_retouch(add: Callable[..., argparse.ArgumentParser]) -> None:
@@ -212,7 +216,7 @@ def _add_accuracy(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Measure and print the table; the figures decide nothing about the exit code."""
-    actions = {
+    actions: dict[str, Callable[[argparse.Namespace], int]] = {
         "start": _start,
         "speed": _speed,
         "server": _server,
@@ -220,17 +224,16 @@ def run(args: argparse.Namespace) -> int:
         "matting": _matting,
         "retouch": _retouch,
         "video": _video,
-        "steady": _steady,
+        "steady": lambda args: bench_steady.run(args, _tell),
+        "compare": lambda args: bench_compare.run(args, _tell),
     }
     return actions[args.action](args)
 
 
 def _tell(line: str) -> None:
-    print(f"bench: {line}", file=sys.stderr, flush=True)
+    from cleancut.cli.main import shown
 
-
-def _steady(args: argparse.Namespace) -> int:
-    return bench_steady.run(args, _tell)
+    print(f"bench: {shown(line)}", file=sys.stderr, flush=True)
 
 
 def _start(args: argparse.Namespace) -> int:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import signal
 import sys
 from contextlib import ExitStack
 from dataclasses import asdict
@@ -15,9 +14,7 @@ from cleancut.cli.ending import signals
 from cleancut.cli.flags import add_option_flags, options_from
 from cleancut.cli.main import (
     EXIT_CODES,
-    EXIT_INTERRUPTED,
     EXIT_SOME_FAILED,
-    EXIT_TERMINATED,
     report,
     shown,
 )
@@ -103,7 +100,7 @@ def run(args: argparse.Namespace) -> int:
         for line in summary(done, args.output):
             print(f"cleancut: {shown(line)}", file=sys.stderr)
     if ending.signum is not None:
-        return EXIT_TERMINATED if ending.signum == signal.SIGTERM else EXIT_INTERRUPTED
+        return ending.exit_code
     if not done.failed:
         return 0
     return EXIT_SOME_FAILED if done.photos else EXIT_CODES[done.failed[-1].kind]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import signal
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -12,8 +11,8 @@ from typing import TYPE_CHECKING
 
 from cleancut.cli.distill_eval import teller
 from cleancut.cli.distill_progress import training
-from cleancut.cli.ending import Ending, signals
-from cleancut.cli.main import EXIT_INTERRUPTED, EXIT_TERMINATED, shown
+from cleancut.cli.ending import signals
+from cleancut.cli.main import shown
 from cleancut.errors import BadOption
 from cleancut.extras import extra
 
@@ -123,7 +122,7 @@ def run(args: argparse.Namespace) -> int:
         origin_of(args.labels, config, backgrounds=backgrounds).write(args.output)
     if not quiet:
         say(f"{args.output}: {what_next(args.output, config.steps)}")
-    return exit_code(ending)
+    return ending.exit_code
 
 
 def config_from(args: argparse.Namespace) -> TrainConfig:
@@ -183,13 +182,6 @@ def what_next(run_folder: Path, steps: int) -> str:
         else f"next: cleancut distill export {run_folder} -o student.onnx"
     )
     return "; ".join(told)
-
-
-def exit_code(ending: Ending) -> int:
-    """0, or what a signal asks for."""
-    if ending.signum is None:
-        return 0
-    return EXIT_TERMINATED if ending.signum == signal.SIGTERM else EXIT_INTERRUPTED
 
 
 def say(line: str) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from cleancut.cli.distill_eval import teller
 from cleancut.cli.distill_progress import training
-from cleancut.cli.distill_train import add_run_arguments, exit_code, say, use_threads
+from cleancut.cli.distill_train import add_run_arguments, say, use_threads
 from cleancut.cli.ending import signals
 from cleancut.errors import BadOption
 
@@ -98,7 +98,7 @@ def run(args: argparse.Namespace) -> int:
         print(table_of(done))
         for line in verdict(done, args):
             say(line)
-    return exit_code(ending)
+    return ending.exit_code
 
 
 def facts(done: Tuned, args: argparse.Namespace) -> dict[str, Any]:

@@ -17,6 +17,11 @@ class Ending:
         self.signum: int | None = None
         self._text = text
 
+    @property
+    def exit_code(self) -> int:
+        """0, or what shells give a process that a signal has ended: 130 for Ctrl-C, 143."""
+        return 0 if self.signum is None else 128 + self.signum
+
     def ask(self, signum: int, frame: object) -> None:  # noqa: ARG002
         """Set ``stop`` and say so; the second time, raise ``KeyboardInterrupt``."""
         if self.stop.is_set():

@@ -80,7 +80,8 @@ def build_parser(command: str | None) -> Parser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    parser.add_argument("--version", action="version", version=f"cleancut {__version__}")
+    version = f"cleancut {__version__}"
+    parser.add_argument("-V", "--version", action="version", version=version)
     commands = parser.add_subparsers(
         dest="command", metavar="command", parser_class=Parser, required=True
     )
@@ -262,6 +263,10 @@ def _module(name: str) -> ModuleType:
         from cleancut.cli import distill
 
         return distill
+    if name == "recommend":
+        from cleancut.cli import recommend
+
+        return recommend
     if name == "doctor":
         from cleancut.cli import doctor
 
@@ -281,6 +286,7 @@ COMMANDS = {
     "video": "remove the background of videos and numbered frames",
     "cache": "show, clear or verify the results that are kept",
     "models": "list, pull, import, verify and remove models",
+    "recommend": "which model to take for what, with reasons and licences",
     "presets": "the ready-made outputs: shops, ID photos, print sheets",
     "distill": "train a small network of your own on what a large one says",
     "serve": "an HTTP server that clients of remove.bg and rembg can point at",

@@ -65,17 +65,21 @@ def item_progress() -> Iterator[Callable[[int, int, str], None]]:
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
     from rich.progress import TimeRemainingColumn as Left
 
+    from cleancut.cli.main import shown
+
     columns = (BarColumn(), MofNCompleteColumn(), Left(), TextColumn("{task.description}"))
     with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
         task = bars.add_task("", total=None)
 
         def show(done: int, total: int, label: str) -> None:
-            bars.update(task, completed=done, total=total, description=escape(label))
+            bars.update(task, completed=done, total=total, description=escape(shown(label)))
 
         yield show
 
 
 def _item_lines() -> Callable[[int, int, str], None]:
+    from cleancut.cli.main import shown
+
     last_at = time.monotonic()
 
     def show(done: int, total: int, label: str) -> None:
@@ -83,6 +87,6 @@ def _item_lines() -> Callable[[int, int, str], None]:
         now = time.monotonic()
         if now - last_at >= LINE_EVERY_S:
             last_at = now
-            print(f"{done} of {total}: {label}", file=sys.stderr, flush=True)
+            print(f"{done} of {total}: {shown(label)}", file=sys.stderr, flush=True)
 
     return show

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import signal
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -20,7 +19,6 @@ from cleancut.cli.flags import add_option_flags, options_from
 from cleancut.cli.main import (
     EXIT_INTERRUPTED,
     EXIT_SOME_FAILED,
-    EXIT_TERMINATED,
     as_error,
     report,
     shown,
@@ -89,7 +87,7 @@ def run(args: argparse.Namespace) -> int:
         ]
         code = _each(todo, args, ending)
     if ending.signum is not None:
-        return EXIT_TERMINATED if ending.signum == signal.SIGTERM else EXIT_INTERRUPTED
+        return ending.exit_code
     return code
 
 

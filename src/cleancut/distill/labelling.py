@@ -12,11 +12,8 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
-
-import cv2
 
 from cleancut.distill.label import Labelled, LabelOrder, Listener
 from cleancut.distill.labels import LOW_AGREEMENT, read_photo
@@ -26,6 +23,7 @@ from cleancut.distill.rows import Rows
 from cleancut.engine import Engine, memory_errors
 from cleancut.errors import CleancutError, InputError, RunError, SetupError, UnreadableImage
 from cleancut.imaging.files import read_bytes
+from cleancut.imaging.threads import few_threads
 
 if TYPE_CHECKING:
     from cleancut.distill.looks import Bytes
@@ -156,7 +154,7 @@ class Labelling:
         engine.panel_for(engine.options)
         left = iter(todo)
         running: dict[Future[tuple[Bytes, Look]], Photo] = {}
-        with _few_threads(jobs), ThreadPoolExecutor(jobs, thread_name_prefix="look") as pool:
+        with few_threads(jobs), ThreadPoolExecutor(jobs, thread_name_prefix="look") as pool:
             try:
                 while True:
                     while len(running) < 2 * jobs and (item := self._next(left)) is not None:
@@ -250,15 +248,3 @@ def _shares(order: LabelOrder) -> tuple[int, int]:
     cores = thread_count()
     jobs = order.jobs or max(1, cores // (order.threads or 1))
     return jobs, order.threads or max(1, cores // jobs)
-
-
-@contextmanager
-def _few_threads(jobs: int) -> Iterator[None]:
-    """Let OpenCV have its share of the cores only, while several photographs are in work."""
-    before = cv2.getNumThreads()
-    if jobs > 1:
-        cv2.setNumThreads(max(1, before // jobs))
-    try:
-        yield
-    finally:
-        cv2.setNumThreads(before)

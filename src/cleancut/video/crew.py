@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -65,21 +63,6 @@ def crew(order: VideoOrder, scene: Scene, parts: int, *, shared: bool) -> tuple[
         for _ in range(jobs - asked)
     ]
     return (*([scene.matter] if asked else []), *(matter for matter, _ in others))
-
-
-@contextmanager
-def few_threads(jobs: int) -> Iterator[None]:
-    """Let OpenCV have its share of the cores only, while several jobs run in this process."""
-    import cv2
-
-    before = cv2.getNumThreads()
-    if jobs > 1:
-        cv2.setNumThreads(max(1, before // jobs))
-    try:
-        yield
-    finally:
-        if jobs > 1:
-            cv2.setNumThreads(before)
 
 
 def _recurrent(matter: Matter) -> bool:

@@ -12,7 +12,7 @@ from queue import SimpleQueue
 from typing import TYPE_CHECKING, Protocol
 
 from cleancut.errors import ClusterUnavailable, OutputNotWritable
-from cleancut.video.crew import crew, few_threads
+from cleancut.video.crew import crew
 from cleancut.video.order import Part, VideoOrder
 from cleancut.video.parts import PartsFolder, size_of
 from cleancut.video.render import render_part
@@ -193,6 +193,8 @@ class _Work:
                 )
             finally:
                 free.put(matter)
+
+        from cleancut.imaging.threads import few_threads
 
         jobs = min(len(self._matters), len(parts))
         if jobs <= 1:

@@ -26,7 +26,7 @@ from cleancut.weights.reach import keep_only, reachable
 if TYPE_CHECKING:
     from onnx import ModelProto
 
-TIMEOUT_S = {"prune": 300.0, "tfjs": 900.0, "rvm": 300.0}
+TIMEOUT_S = {"prune": 300.0, "tfjs": 900.0, "rvm": 300.0, "deeplab": 300.0}
 _MARK = "cleancut-convert:"
 
 
@@ -202,6 +202,11 @@ def _main(arguments: list[str]) -> None:
             tools = _versions(["onnx"])
         elif kind == "rvm":
             tools = _versions(["onnx"]) | _split(paths, Path(target))
+        elif kind == "deeplab":
+            from cleancut.weights import deeplab
+
+            deeplab.to_onnx(Path(paths[0]), [Path(path) for path in paths[1:]], Path(target))
+            tools = _versions(["onnx"])
         else:
             tfjs_to_onnx(Path(paths[0]), Path(paths[1]), Path(target), keep)
             tools = _versions(["onnx", "tf2onnx", "tensorflow", "tensorflow-cpu"])

@@ -1,0 +1,1 @@
+"""``bench compare``: five systems and their rivals in every dimension, and what follows."""
