@@ -1,12 +1,12 @@
-# `make demo` and `make test` need Python 3.11 or newer, nothing else.
+# `make demo` and `make test` need Python 3.10 or newer, nothing else.
 # The first interpreter that really runs (version managers leave shims that do not) and is new enough.
-PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
-	$$p -c 'import sys, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python3.10; do \
+	$$p -c 'import sys, venv; sys.exit(sys.version_info < (3, 10))' 2>/dev/null && echo $$p && break; done)
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo serve test soak check lint fmt docs docs-picture bundle measured bench-start bench-speed bench-server \
-	bench-page bench-accuracy bench-compare bench-video clean
+.PHONY: demo serve test test-napari soak check lint fmt docs docs-serve docs-picture bundle measured bench-start bench-speed bench-server \
+	bench-page bench-accuracy bench-compare bench-video bench-gpu licences sbom clean
 
 demo: $(VENV)/.installed
 	@$(BIN)/cleancut demo $(if $(IMAGE),"$(IMAGE)") -o demo-out
@@ -26,25 +26,40 @@ test: $(VENV)/.dev
 	$(BIN)/python -m pytest $(addprefix --ignore=,$(TRAINING))
 	$(BIN)/python -m pytest $(TRAINING)
 
+# The plug-in for napari, beside napari: its pytest plugins do not survive the settings of our other tests.
+test-napari: $(VENV)/.dev
+	test -x .venv-napari/bin/python || $(PYTHON) -m venv .venv-napari
+	.venv-napari/bin/python -m pip install --quiet --editable . --editable integrations/napari 'PyQt6>=6.8' pytest pytest-timeout
+	.venv-napari/bin/npe2 validate napari-cleancut
+	cd integrations/napari && QT_QPA_PLATFORM=offscreen ../../.venv-napari/bin/python -m pytest
+
 check: lint test
 
 lint: $(VENV)/.dev
-	$(BIN)/ruff check src tests docs
-	$(BIN)/ruff format --check src tests docs
+	$(BIN)/ruff check src tests docs integrations
+	$(BIN)/ruff format --check src tests docs integrations
+	$(BIN)/vermin --quiet --target=3.10- --violations --no-tips --eval-annotations src docs
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
 fmt: $(VENV)/.dev
-	$(BIN)/ruff check --fix src tests docs
-	$(BIN)/ruff format src tests docs
+	$(BIN)/ruff check --fix src tests docs integrations
+	$(BIN)/ruff format src tests docs integrations
 
 docs: $(VENV)/.dev
 	$(BIN)/python docs/generate.py
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
+
+# The documentation at http://127.0.0.1:8000, built anew at every change.
+docs-serve: $(VENV)/.dev
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs serve
 
 docs-picture: $(VENV)/.dev
 	$(BIN)/cleancut models pull
 	$(BIN)/python docs/picture.py
+	$(BIN)/cleancut models pull selfie
 	$(BIN)/python docs/page_pictures.py
+	$(BIN)/python docs/recipe_pictures.py
 
 # Puts an exported student (NAME.onnx with NAME.toml beside it) and its catalog row into the package.
 bundle: $(VENV)/.dev
@@ -73,6 +88,12 @@ bench-page: $(VENV)/.dev
 	$(BIN)/cleancut models pull u2netp
 	$(BIN)/python -m tests.page.speed
 
+# A network alone, everything around it and rembg, on one NVIDIA GPU; DIR= pictures, DEVICE=cpu to try it without.
+bench-gpu: $(VENV)/.installed
+	$(if $(filter cpu,$(DEVICE)),,$(BIN)/python -m pip install --quiet --editable '.[gpu]')
+	$(BIN)/cleancut models pull u2netp isnet
+	$(BIN)/cleancut bench gpu $(if $(DIR),"$(DIR)") $(if $(DEVICE),--device $(DEVICE))
+
 # Frames and whole videos beside rembg and backgroundremover; DIR= clips with true mattes.
 bench-video: $(VENV)/.installed
 	$(BIN)/python -m pip install --quiet --editable '.[video]'
@@ -99,15 +120,30 @@ bench-accuracy: $(VENV)/.installed
 	$(BIN)/cleancut bench accuracy "$(DIR)" --rembg
 
 $(VENV)/.installed: pyproject.toml
-	@test -n "$(PYTHON)" || { echo "cleancut needs Python 3.11 or newer with venv; set PYTHON=/path/to/python3"; exit 1; }
+	@test -n "$(PYTHON)" || { echo "cleancut needs Python 3.10 or newer with venv; set PYTHON=/path/to/python3"; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'
 	$(BIN)/python -m pip install --quiet --editable .
 	touch $@
 
 $(VENV)/.dev: $(VENV)/.installed
-	$(BIN)/python -m pip install --quiet --editable '.[convert,heic,psd,s3,redis,ray,optimize,server,camera,train,compare]' --group dev
+	$(BIN)/python -m pip install --quiet --editable '.[convert,heic,psd,s3,redis,ray,optimize,server,camera,train,compare,mobile]' --group dev
 	touch $@
 
+licences: $(VENV)/.dev
+	$(BIN)/python docs/licences.py
+
+# What an installation consists of, as CycloneDX: the plain one, and one with the extras that serve.
+SBOM_EXTRAS := heic,psd,s3,gs,az,redis,server,video,compare
+sbom:
+	rm -rf .venv-sbom sbom && mkdir -p .venv-sbom sbom
+	$(PYTHON) -m venv .venv-sbom/tool && .venv-sbom/tool/bin/pip install --quiet 'cyclonedx-bom>=7'
+	for kind in cleancut: "cleancut-extras:[$(SBOM_EXTRAS)]"; do \
+		env=.venv-sbom/$${kind%%:*}; $(PYTHON) -m venv $$env && \
+		$$env/bin/pip install --quiet --only-binary :all: ".$${kind#*:}" && \
+		.venv-sbom/tool/bin/cyclonedx-py environment --pyproject pyproject.toml --output-reproducible \
+			--output-format JSON --output-file sbom/$${kind%%:*}.cdx.json $$env/bin/python || exit 1; \
+	done
+
 clean:
-	rm -rf $(VENV) .venv-rembg demo-out .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) .venv-sbom sbom .venv-rembg .venv-napari demo-out .mypy_cache .ruff_cache .pytest_cache

@@ -13,13 +13,13 @@ import argparse
 import hashlib
 import json
 import sys
-import tomllib
 from pathlib import Path
 
 import onnx
 
 from cleancut import catalog
 from cleancut.imaging.files import write_atomic
+from cleancut.toml import tomllib
 from cleancut.weights.folders import BUNDLED
 
 CATALOG = Path(catalog.__file__).with_name("catalog.toml")

@@ -19,6 +19,11 @@ from cleancut.catalog import ModelSpec, auto_order, catalog, default_models
 from cleancut.cli.main import COMMANDS, EXIT_CODES, build_parser
 
 HERE = Path(__file__).parent
+sys.path.insert(0, str(HERE))
+
+from man_page import man_page
+from reference_pages import http_page, python_page
+
 README = HERE.parent / "README.md"
 HEAD = "<!-- made by docs/generate.py; run `make docs` -->\n\n"
 
@@ -265,6 +270,9 @@ PAGES = {
     "models.md": models_page,
     "errors.md": errors_page,
     "comparison.md": comparison_page,
+    "http.md": lambda: HEAD + http_page(),
+    "python.md": lambda: HEAD + python_page(),
+    "cleancut.1": lambda: man_page(entry for name in COMMANDS for entry in _parsers(name)),
 }
 
 

@@ -1,12 +1,12 @@
 from __future__ import annotations
 
-import tomllib
 from pathlib import Path
 
 import pytest
 
 from cleancut import catalog as rows
 from cleancut.errors import BadOption, LicenceRefused, UnknownModel
+from cleancut.toml import tomllib
 
 REMBG_SESSIONS = [
     "u2net", "u2netp", "u2net_human_seg", "u2net_cloth_seg", "silueta", "isnet-general-use",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 import re
-import tomllib
 from collections.abc import Iterable
 from dataclasses import dataclass, field, fields
 from functools import cache
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from cleancut.errors import BadOption, LicenceRefused, UnknownModel
+from cleancut.toml import tomllib
 
 Commercial = Literal["yes", "no", "unclear"]
 Resize = Literal["stretch", "short-side", "letterbox"]

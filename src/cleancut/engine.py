@@ -14,7 +14,7 @@ from cleancut.errors import BadOption, OutOfMemory
 from cleancut.options import OptionChanges, Options, parse_background
 
 if TYPE_CHECKING:
-    from typing import Unpack
+    from typing_extensions import Unpack
 
     from cleancut.arrays import Alpha
     from cleancut.cache.entry import Cache
@@ -89,7 +89,7 @@ class Engine:
         from cleancut import pipeline
 
         chosen = (options or self.options).with_(**changes)
-        if chosen.format == "psd":
+        if chosen.is_layered:
             from cleancut.imaging.psd import check_installed
 
             check_installed()

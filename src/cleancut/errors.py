@@ -13,6 +13,7 @@
     │   ├── BadArray                bad-array
     │   ├── InputNotFound           input-not-found
     │   ├── OutputNotWritable       output-not-writable
+    │   ├── PathRefused             path-refused
     │   ├── NoSubject               no-subject
     │   ├── NoPerson                no-person
     │   ├── ManyPeople              many-people
@@ -143,6 +144,12 @@ class OutputNotWritable(InputError):
     """The output path cannot be written, or is the input itself."""
 
     code = "output-not-writable"
+
+
+class PathRefused(InputError):
+    """A path outside the folders that an agent may use."""
+
+    code = "path-refused"
 
 
 class NoSubject(InputError):

@@ -114,7 +114,7 @@ def original(
 
     None but for a format that holds them: a document of layers.
     """
-    if options.format != "psd":
+    if not options.is_layered:
         return None
     colours = picture.rgb if posed is None else posed.also(picture.rgb)
     colours, _ = framed(colours, alpha, layout, options.with_(keep_hidden_rgb=True))

@@ -46,6 +46,7 @@ class OptionChanges(TypedDict, total=False):
     background: str | None
     shadow: str | None
     format: Format | None
+    layers: bool
     quality: int | None
     compress: CompressChoice
     only_mask: bool

@@ -27,6 +27,8 @@ def check_together(values: Mapping[str, Any]) -> None:
         "--shadow": parse_shadow(values["shadow"]),
         **_packed(values),
     }
+    if values["layers"] and values["format"] != "tiff":
+        raise _contradiction("--layers", f"--format {values['format']}")
     if values["only_mask"]:
         _refuse("--only-mask", shown)
     _check_page(values)
@@ -64,7 +66,8 @@ def _set(values: Mapping[str, Any], *names: str) -> dict[str, object]:
 def _packed(values: Mapping[str, Any]) -> dict[str, object]:
     """The format, if it holds more than one picture."""
     kind = values["format"]
-    return {f"--format {kind}": kind} if kind in ("zip", "psd") else {}
+    packed = {f"--format {kind}": kind} if kind in ("zip", "psd") else {}
+    return {**packed, **_set(values, "layers")}
 
 
 def _refuse(name: str, others: Mapping[str, object]) -> None:

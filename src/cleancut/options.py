@@ -47,7 +47,7 @@ from cleancut.option_values import (
 from cleancut.presets import preset_options
 
 if TYPE_CHECKING:
-    from typing import Unpack
+    from typing_extensions import Unpack
 
 __all__ = [
     "CHOICES",
@@ -224,6 +224,11 @@ class Options:
         "output format; without it the output's suffix decides, else png; zip holds color.jpg "
         "and alpha.png, psd layers with the matte as a mask",
     )
+    layers: bool = _knob(
+        "output",
+        False,
+        "tiff with the layers that a psd has, which Photoshop opens, and with pages for others",
+    )
     quality: int | None = _knob(
         "output", None, "1 to 100 for webp, jpg, avif and zip (100: webp lossless)", metavar="N"
     )
@@ -274,6 +279,8 @@ class Options:
 
     def __post_init__(self) -> None:
         self._check_types()
+        if self.layers and self.format is None:
+            object.__setattr__(self, "format", "tiff")  # no other format is asked for them
         for name, choices in CHOICES.items():
             value = getattr(self, name)
             if value not in choices and not (name == "format" and value is None):
@@ -327,6 +334,11 @@ class Options:
     def with_(self, **changes: Any) -> Options:
         """A copy with some values changed, validated again."""
         return Options.from_mapping({**asdict(self), **changes}) if changes else replace(self)
+
+    @property
+    def is_layered(self) -> bool:
+        """Whether the output holds layers: the picture as it was, and what stands behind."""
+        return self.format == "psd" or self.layers
 
     @property
     def changes_edges(self) -> bool:

@@ -75,7 +75,7 @@ def cutout(
     alpha = own if picture.alpha is None else own * picture.alpha
     mark("foreground")
 
-    coverage = float(cv2.mean(alpha)[0])
+    own_pixels, coverage = alpha, float(cv2.mean(alpha)[0])
     notes += _nothing(alpha, coverage, options)
     wanted = parse_shadow(options.shadow)
     if wanted and wanted.kind == "keep":
@@ -111,6 +111,7 @@ def cutout(
         composite=composite,
         original=untouched,
         behind=None if untouched is None else behind,
+        matte=own_pixels,
         box=box,
         coverage=coverage,
         size=(picture.width, picture.height),

@@ -42,7 +42,7 @@ class Preset:
 @cache
 def presets() -> Mapping[str, Preset]:
     """All ready-made outputs by id, in the order in which they are shown."""
-    import tomllib
+    from cleancut.toml import tomllib
 
     with Path(__file__).with_name("presets.toml").open("rb") as file:
         tables = tomllib.load(file)

@@ -13,6 +13,7 @@ from cleancut.errors import BadOption
 if TYPE_CHECKING:
     from PIL.Image import Image
 
+    from cleancut.annotation.outline import Annotation
     from cleancut.arrays import Alpha, Rgb
     from cleancut.backends.base import Placement
     from cleancut.compose.crop import Box
@@ -28,8 +29,10 @@ class Result:
     ``foreground`` is (H, W, 3) at the source's depth (uint8 or uint16), straight colours with the
     old background removed from soft edges. ``alpha`` is (H, W) float32 in 0..1. ``composite`` is
     the subject on the background that was asked for, else None. ``original`` are the picture's own
-    colours and ``behind`` is the background, both only with ``format="psd"``. ``box`` is the
-    subject in the output's pixels, ``coverage`` the mean of the matte over the picture (0..1).
+    colours and ``behind`` is the background, both only with layers (``format="psd"``, or
+    ``format="tiff", layers=True``). ``box`` is the
+    subject in the output's pixels, ``matte`` is the matte in the picture's own, before shadow,
+    framing and background; ``coverage`` the mean of the matte over the picture (0..1).
     ``models`` are the ids of the networks that were asked, the believed one first.
     ``confidence`` is the estimated chance (0..1) that the matte is right (an IoU of .9 with the
     truth), None where the user said what the subject is; ``reasons`` say what speaks against it.
@@ -42,6 +45,7 @@ class Result:
     composite: Rgb | None = None
     original: Rgb | None = None
     behind: Rgb | None = None
+    matte: Alpha | None = None
     box: Box | None = None
     coverage: float = 0.0
     size: tuple[int, int] = (0, 0)
@@ -96,7 +100,7 @@ class Result:
         for. 16-bit sources stay 16 bit in PNG and TIFF. A zip holds the matte as alpha.png and, as
         color.jpg, the composite if there is one, else the subject's colours, which go on beyond it.
         A psd holds the subject with the matte as its mask; cut with ``format="psd"``, also the
-        picture as it was and the background.
+        picture as it was and the background; so does a tiff, cut with ``layers=True``.
         """
         from cleancut.compose.background import over, solid_colour, spread
         from cleancut.imaging.encode import encode_mask
@@ -113,8 +117,8 @@ class Result:
                 sixteen_bit=self.foreground.dtype.itemsize == 2 and kind in ("png", "tiff"),
             )
         rgb, alpha = self.foreground, self.alpha
-        if kind == "psd":
-            return self._layered()
+        if kind == "psd" or (kind == "tiff" and self.options.layers):
+            return self._layered(kind)
         if kind == "zip":
             if self.composite is not None:
                 rgb = self.composite
@@ -147,6 +151,13 @@ class Result:
         write_atomic(target, self.encode(format, quality=quality))
         return target
 
+    def annotation(self, *, tolerance_px: float = 1.0) -> Annotation:
+        """The subject's outlines, box and area in the picture's own pixels; see ``annotate``."""
+        from cleancut.annotation.outline import annotate
+
+        matte = self.alpha if self.matte is None else self.matte
+        return annotate(matte, tolerance_px=tolerance_px)
+
     def to_dict(self) -> dict[str, Any]:
         """The facts as plain JSON values, without the pixels."""
         box = self.box
@@ -165,9 +176,39 @@ class Result:
             "notes": list(self.notes),
         }
 
-    def _layered(self) -> bytes:
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the cutout on a checkerboard, and what there is to say of it."""
+        from cleancut import notebook
+
+        height, width = self.alpha.shape
+        sure = None if self.confidence is None else f"confidence {self.confidence:.2f}"
+        facts = (self.model, f"{width} × {height}", sure)
+        return notebook.figure(
+            self._repr_png_(),
+            (width, height),
+            [fact for fact in facts if fact],
+            [*self.reasons, *self.notes],
+        )
+
+    def _repr_png_(self) -> bytes:
+        """The same picture for surfaces without HTML; the matte where only that was asked for."""
+        import numpy as np
+
+        from cleancut import notebook
+        from cleancut.imaging.encode import quantise
+        from cleancut.imaging.picture import Picture
+
+        if self.options.only_mask:
+            grey = np.repeat(quantise(self.alpha, 8)[..., None], 3, axis=2)
+            return notebook.thumbnail(Picture(rgb=grey))
+        if self.composite is not None:
+            return notebook.thumbnail(Picture(rgb=self.composite, icc=self.icc))
+        return notebook.thumbnail(Picture(rgb=self.foreground, alpha=self.alpha, icc=self.icc))
+
+    def _layered(self, kind: Format) -> bytes:
         from cleancut.compose.background import spread
         from cleancut.imaging.psd import encode_psd
+        from cleancut.imaging.tiff_layers import encode_layered_tiff
 
         if self.composite is not None and self.behind is None and self.original is None:
             raise BadOption(
@@ -177,15 +218,12 @@ class Result:
         colours, alpha = self.foreground, self.alpha
         if self.original is None and not self.options.keep_hidden_rgb:
             colours = spread(colours, alpha)
-        return encode_psd(
-            colours,
-            alpha,
-            original=self.original,
-            background=self.behind,
-            icc=self.icc,
-            exif=self.exif,
-            dpi=self.dpi,
-        )
+        layers: dict[str, Any] = {"original": self.original, "background": self.behind}
+        kept: dict[str, Any] = {"icc": self.icc, "exif": self.exif, "dpi": self.dpi}
+        if kind == "psd":
+            return encode_psd(colours, alpha, **layers, **kept)
+        small = self.options.compress == "small"
+        return encode_layered_tiff(colours, alpha, **layers, **kept, small=small)
 
     def _encode(self, rgb: Rgb, alpha: Alpha | None, kind: Format, quality: int | None) -> bytes:
         from cleancut.imaging.encode import encode

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from cleancut.backends import ort
+from cleancut.backends import gpus, ort
 from cleancut.errors import BackendUnavailable
-from tests.backends import graphs
+from tests.backends import graphs, nvidia
 
 CUDA = "CUDAExecutionProvider"
 #: Not imported by name, which would bring its telemetry and write into the home folder.
@@ -45,7 +45,9 @@ def test_a_users_own_telemetry_setting_stays(monkeypatch: pytest.MonkeyPatch) ->
 
 @pytest.fixture
 def with_cuda_wheel(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A GPU wheel whose CUDA libraries are missing: ONNX Runtime lists CUDA and runs on the CPU."""
+    """A GPU wheel, driver and libraries, and still ONNX Runtime lists CUDA and runs on the CPU."""
+    monkeypatch.setattr(gpus, "driver", nvidia.driver)
+    monkeypatch.setattr(ort, "missing_libraries_of", lambda _: ())
     monkeypatch.setattr(
         onnxruntime, "get_available_providers", lambda: [CUDA, "CPUExecutionProvider"]
     )
@@ -58,13 +60,30 @@ def with_cuda_wheel(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(onnxruntime, "InferenceSession", fall_back)
 
 
-def test_a_gpu_without_gpu_provider_is_refused_with_the_pip_line(tmp_path: Path) -> None:
-    with pytest.raises(BackendUnavailable, match="no GPU provider") as caught:
+@pytest.mark.parametrize(
+    ("driver", "problem", "hint"),
+    [
+        (nvidia.driver(), "no GPU provider", "run: pip install 'cleancut[gpu]'"),
+        (nvidia.NO_DRIVER, "no NVIDIA driver", "install the NVIDIA driver"),
+    ],
+)
+def test_a_gpu_without_gpu_provider_is_refused_with_the_next_step(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    driver: gpus.Driver,
+    problem: str,
+    hint: str,
+) -> None:
+    monkeypatch.setattr(gpus, "driver", lambda: driver)
+    with pytest.raises(BackendUnavailable, match=problem) as caught:
         ort.open_session(graphs.conv(tmp_path / "m.onnx"), device="gpu")
-    assert "pip install 'onnxruntime-gpu[cuda,cudnn]'" in caught.value.hint
+    assert hint in caught.value.hint
 
 
-def test_a_provider_that_is_not_there_is_refused(tmp_path: Path) -> None:
+def test_a_provider_that_is_not_there_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gpus, "driver", nvidia.driver)
     with pytest.raises(BackendUnavailable, match="has no CUDAExecutionProvider; it has"):
         ort.open_session(graphs.conv(tmp_path / "m.onnx"), device="gpu", provider=CUDA)
 
@@ -120,16 +139,21 @@ def test_an_engine_is_seen_only_where_one_was_built(tmp_path: Path) -> None:
     assert ort.has_engine(tmp_path)
 
 
-def test_the_hint_depends_on_what_is_missing(
+def test_what_is_in_the_way_is_told_before_anything_is_opened(
     tmp_path: Path, with_cuda_wheel: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    path = graphs.conv(tmp_path / "m.onnx")
-    for missing, hint in (
-        ("libcudnn.so.9 not found", "pip install 'onnxruntime-gpu[cuda,cudnn]'"),
-        ("libcudnn.so.9, libcuda.so.1 not found", "NVIDIA driver"),
-        ("", "nvidia-smi"),
-    ):
-        monkeypatch.setattr(ort, "missing_library", lambda _, missing=missing: missing)
-        with pytest.raises(BackendUnavailable, match=missing or "no device") as caught:
-            ort.open_session(path, device="gpu")
-        assert hint in caught.value.hint
+    def never(*_: Any, **__: Any) -> None:
+        raise AssertionError("a session was opened")
+
+    monkeypatch.setattr(onnxruntime, "InferenceSession", never)
+    monkeypatch.setattr(ort, "missing_libraries_of", lambda _: ("libcudnn.so.9",))
+    with pytest.raises(BackendUnavailable, match=r"libcudnn\.so\.9 not found") as caught:
+        ort.open_session(graphs.conv(tmp_path / "m.onnx"), device="gpu")
+    assert "pip install 'onnxruntime-gpu[cuda,cudnn]" in caught.value.hint
+
+
+def test_cudnn_is_missed_though_newer_providers_do_not_list_it() -> None:
+    if ort.loads("libcudnn.so.9"):
+        pytest.skip("cuDNN is installed here")
+    assert "libcudnn.so.9" in ort.missing_libraries_of(CUDA)
+    assert ort.missing_libraries_of("CPUExecutionProvider") == ()

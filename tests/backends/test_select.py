@@ -10,11 +10,12 @@ import numpy as np
 import pytest
 
 import cleancut.backends
-from cleancut.backends import machine, ort, select
+from cleancut.backends import gpus, machine, ort, select
 from cleancut.backends.base import Placement, Session
 from cleancut.backends.fake import FakeSession
 from cleancut.errors import BackendUnavailable, OutOfMemory, WeightsCorrupt
 from tests.backends import graphs
+from tests.backends import nvidia as pretended
 
 BF16 = Placement("openvino", "cpu", "bf16", "CPU", "the processor computes bf16")
 F32 = Placement("ort", "cpu", "f32", "CPUExecutionProvider", "ONNX Runtime runs f32 everywhere")
@@ -39,6 +40,8 @@ def here(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
         monkeypatch.setattr(machine, "installed", wheels.__getitem__)
         monkeypatch.setattr(machine, "has_bf16", lambda: bf16)
         monkeypatch.setattr(machine, "nvidia_gpu", lambda: nvidia)
+        driver = pretended.driver() if nvidia else pretended.NO_DRIVER
+        monkeypatch.setattr(gpus, "driver", lambda: driver)
 
     return pretend
 
@@ -136,7 +139,15 @@ def test_bf16_is_obeyed_even_where_the_model_loses_accuracy(here: Callable[..., 
         ({}, {"backend": "ort", "precision": "bf16"}, "--backend openvino"),
         ({}, {"precision": "f16"}, "--precision f32"),
         ({}, {"precision": "f16", "device": "cpu"}, "--precision f32"),
-        ({"openvino": False}, {"device": "gpu"}, "pip install 'onnxruntime-gpu[cuda,cudnn]'"),
+        ({"openvino": False}, {"device": "gpu"}, "install the NVIDIA driver"),
+        ({"openvino": False, "nvidia": True}, {"device": "gpu"}, "pip install 'cleancut[gpu]'"),
+        (
+            {"openvino": False, "nvidia": True, "ort": ("onnxruntime", "onnxruntime-gpu")},
+            {"device": "gpu"},
+            "run: pip install --force-reinstall --no-deps onnxruntime-gpu==1.31.1",
+        ),
+        ({"ort": (), "openvino": False}, {"device": "gpu"}, "pip install 'cleancut[gpu]'"),
+        ({"nvidia": True}, {"backend": "openvino", "device": "gpu"}, "Intel's driver"),
     ],
 )
 def test_what_cannot_be_had_is_refused_with_the_next_step(
@@ -155,8 +166,22 @@ def test_a_gpu_wheel_without_a_gpu_does_not_make_a_candidate(
     here(ort=("onnxruntime-gpu",), nvidia=False)
     assert "ort gpu f32" not in names(select.candidates(bf16_ok=True))
     here(ort=("onnxruntime-gpu",), nvidia=True)
-    assert names(select.candidates(bf16_ok=True))[0] == "ort gpu f32"
+    assert names(select.candidates(bf16_ok=False))[0] == "ort gpu f32"
     assert "ort gpu f32" not in names(select.candidates(bf16_ok=True, device="cpu"))
+
+
+def test_rounded_products_only_where_accuracy_was_shown_or_nothing_was_asked(
+    here: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ort, "gpu_providers", lambda: ("CUDAExecutionProvider",))
+    here(ort=("onnxruntime-gpu",), nvidia=True)
+
+    def first(**request: Any) -> str:
+        return names(select.candidates(device="gpu", backend="ort", **request))[0]
+
+    assert first(bf16_ok=True) == "ort gpu tf32"
+    assert first(bf16_ok=False) == "ort gpu f32"
+    assert first(bf16_ok=True, precision="f32") == "ort gpu f32"
 
 
 def test_tensorrt_only_with_an_engine_that_is_built(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import shlex
-import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ import pytest
 
 from cleancut import __version__
 from cleancut.cli.main import build_parser
+from cleancut.toml import tomllib
 
 yaml = pytest.importorskip("yaml", reason="PyYAML comes with Ray and moto")
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import os
 import socket
 import subprocess
@@ -54,6 +55,34 @@ def test_what_ray_reads_from_the_environment_is_there_while_it_runs_and_gone_aft
 def test_numbers_that_make_no_sense_are_refused(wrong: dict[str, int], flag: str) -> None:
     with pytest.raises(BadOption, match=flag):
         RayRunner(WorkerConfig(), **wrong)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("device", "nodes", "workers", "share"),
+    [
+        ("auto", [(8, 0), (8, 0)], 4, 0.0),
+        ("auto", [(8, 1), (8, 0)], 4, 0.0),  # nodes without one would get no worker
+        ("auto", [(0, 0), (8, 2), (8, 2)], 4, 1.0),
+        ("gpu", [(8, 1), (8, 0)], 4, 0.25),
+        ("gpu", [(8, 3)], 8, 1 / 3),  # 3/8 of one would leave room for six
+        ("gpu", [(8, 0)], 4, 1.0),  # a cluster that grows gets nodes with one
+        ("cpu", [(8, 4)], 4, 0.0),
+    ],
+)
+def test_workers_share_the_gpus_of_a_cluster(
+    device: str,
+    nodes: list[tuple[int, int]],
+    workers: int,
+    share: float,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    import ray
+
+    there = [{"Alive": True, "Resources": {"CPU": cpu, "GPU": gpu}} for cpu, gpu in nodes]
+    there.append({"Alive": False, "Resources": {"CPU": 8, "GPU": 8}})
+    monkeypatch.setattr(ray, "nodes", lambda: there)
+    config = WorkerConfig(options=json.dumps({"device": device}))
+    assert RayRunner(config, workers=workers)._share() == pytest.approx(share)
 
 
 def test_ray_is_imported_by_the_cluster_only() -> None:

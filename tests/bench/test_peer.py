@@ -23,6 +23,7 @@ class FakeVenv:
         self.holds = holds
         self.fails = fails
         self.steps: list[str] = []
+        self.asked: list[str] = []
 
     def __call__(self, argv: list[str], timeout_s: float) -> str:
         step = "venv" if "venv" in argv else "install" if "pip" in argv else "ask"
@@ -32,7 +33,7 @@ class FakeVenv:
         if step == "venv":
             self.program("python")
         if step == "install":
-            assert argv[-1] == REQUIREMENT
+            self.asked = argv[argv.index("--disable-pip-version-check") + 1 :]
             self.program("rembg")
             self.holds = COMPLETE
         return json.dumps(self.holds) if step == "ask" else ""
@@ -51,8 +52,20 @@ def test_a_new_folder_is_made_and_filled(tmp_path: Path) -> None:
     run = FakeVenv(tmp_path / "peer", {})
     peer = prepare(tmp_path / "peer", tell=quiet, run=run)
     assert run.steps == ["venv", "ask", "install", "ask"]
+    assert run.asked == [REQUIREMENT]
     assert peer.versions == COMPLETE
     assert peer.command == tmp_path / "peer" / PROGRAMS / f"rembg{SUFFIX}"
+
+
+def test_for_a_gpu_the_libraries_of_cuda_come_along(tmp_path: Path) -> None:
+    run = FakeVenv(tmp_path / "peer", {})
+    prepare(tmp_path / "peer", tell=quiet, run=run, gpu=True)
+    assert run.asked == [f"rembg[gpu,cli]=={VERSION}", "onnxruntime-gpu[cuda,cudnn]"]
+    run = FakeVenv(tmp_path / "plain", COMPLETE)
+    run.program("python")
+    run.program("rembg")
+    with pytest.raises(MissingDependency, match=r"lacks rembg\[gpu"):
+        prepare(tmp_path / "plain", tell=quiet, run=run, gpu=True)  # somebody else's
 
 
 def test_a_complete_one_is_used_as_it_is(tmp_path: Path) -> None:

@@ -52,6 +52,7 @@ OTHER: dict[str, tuple[Any, dict[str, Any]] | None] = {
     "max_side_px": (100, {}),
     "max_output_megapixels": (0.25, {}),
     "keep_hidden_rgb": (True, {}),
+    "layers": (True, {}),
     "strip": (True, {}),
     "recut": (True, {}),
     "fail_if_empty": None,

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import json
-import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +9,7 @@ import pytest
 from cleancut.cli.main import main
 from cleancut.distill import export as exporting
 from cleancut.distill.export import Exported, Parity
+from cleancut.toml import tomllib
 from tests.distill.students import make_run, write_pairs
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from cleancut.backends import gpus as cuda
 from cleancut.cli import serve
 from cleancut.cli.main import main
 from cleancut.errors import BadOption
@@ -34,7 +35,9 @@ def test_flags_become_settings() -> None:
         *("--grace", "90s", "--keep", "2d", "--models", "isnet", "--models", "u2netp,modnet"),
         *("--cors", "https://a.example", "--insecure", "--no-fetch", "--no-page", "--log", "text"),
         *("--model", "isnet", "--crop", "--max-megapixels", "20", "--cache", "off"),
+        *("--gpus", "0,1"),
     )
+    assert found.gpus == "0,1"
     assert (found.port, found.queue, found.memory_limit) == (0, 5, 2_000_000_000)
     assert (found.max_body, found.grace_s, found.keep_s) == (10_000_000, 90, 172_800)
     assert found.models == ("isnet", "u2netp", "modnet")
@@ -106,6 +109,15 @@ def test_what_is_not_understood_is_named(
 def test_no_model_says_what_to_type(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["serve", "--port", "0", "--commercial-only"]) == 3
     assert "run: cleancut models pull" in capsys.readouterr().err
+
+
+def test_gpus_that_are_not_there_are_said_at_the_start(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cuda, "driver", cuda.Driver)
+    words = ["serve", "--port", "0", "--data", str(tmp_path), "--model", "echo", "--insecure"]
+    assert main([*words, "--device", "gpu", "--gpus", "2"]) == 3
+    assert "no GPU is visible here" in capsys.readouterr().err
 
 
 def test_what_is_no_address_is_refused_and_addresses_are_not() -> None:

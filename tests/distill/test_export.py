@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import hashlib
-import tomllib
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from cleancut.distill.origin import Origin, Pictures, Teacher
 from cleancut.distill.student import load_student, predictor
 from cleancut.engine import Engine
 from cleancut.errors import BadOption, InferenceFailed
+from cleancut.toml import tomllib
 from tests.distill.students import Tiny, make_run, red_on_green
 
 PICTURES = [red_on_green()[0]]

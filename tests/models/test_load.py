@@ -52,9 +52,10 @@ def test_a_clear_expectation_is_not_measured_unless_asked(
     probed: list[bool] = []
     real = select.open_best
 
-    def recorded(*args, probe, **rest):  # type: ignore[no-untyped-def]
-        probed.append(probe)
-        return real(*args, probe=False, **rest)
+    def recorded(*args, probe, candidates, **rest):  # type: ignore[no-untyped-def]
+        probed.append(probe)  # and opened where every processor can: this one may have no bf16
+        plain = [one for one in candidates if one.precision == "f32"]
+        return real(*args, probe=False, candidates=plain, **rest)
 
     monkeypatch.setattr(select, "open_best", recorded)
     monkeypatch.setattr("cleancut.backends.machine.has_bf16", lambda: True)

@@ -90,7 +90,7 @@ def test_a_copy_is_made_measured_and_stored(
     assert (copy.calibration, copy.calibration_pictures) == ("photographs", 10)
     assert (copy.truth, copy.sets[0].pictures) == ("generated", 3)
     assert copy.curve[0].what == "all layers in int8"
-    assert 0.0 < copy.apart_mad < 20.0
+    assert 0.0 < copy.apart_mad < 40.0  # 22 where products of bytes saturate (AVX2 without VNNI)
     assert copy.ms[0] > 0.0
     assert {"calibrating", "original", "all layers in int8"} <= set(told)
     assert sorted(path.name for path in copy_path(spec).parent.iterdir()) == [

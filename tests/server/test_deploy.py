@@ -102,7 +102,7 @@ def test_the_images_run_as_nobody_in_particular(target: str) -> None:
 
 
 def test_the_images_name_their_base_by_tag_and_only_extras_and_models_that_exist() -> None:
-    import tomllib
+    from cleancut.toml import tomllib
 
     extras = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
     known = set(extras["optional-dependencies"])

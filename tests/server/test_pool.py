@@ -7,12 +7,13 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
 
 from cleancut import Engine, Options
+from cleancut.backends import gpus as cuda
 from cleancut.errors import (
     BackendUnavailable,
     Busy,
@@ -44,8 +45,8 @@ def _importable(monkeypatch: pytest.MonkeyPatch) -> None:
 def running(folder: Path, **settings: object) -> Iterator[Pool]:
     """A pool with the accident-prone working process, two pictures at once."""
     others = set(threading.enumerate())  # of tests that ran before in this process
-    wanted: dict[str, object] = {"workers": 2, "threads": 2, "timeout_s": 30.0} | settings
-    pool = Pool(Settings(data=folder / "data", options=ECHO, **wanted), command=FAULTY)  # type: ignore[arg-type]
+    wanted: dict[str, object] = {"workers": 2, "threads": 2, "timeout_s": 30.0, "options": ECHO}
+    pool = Pool(Settings(data=folder / "data", **(wanted | settings)), command=FAULTY)  # type: ignore[arg-type]
     pool.start()
     try:
         yield pool
@@ -285,6 +286,34 @@ def test_a_working_process_that_is_killed_is_replaced(tmp_path: Path) -> None:
         assert all(future.result(30).data for future in futures)
         os.kill(pool.state().child_pid or 0, signal.SIGKILL)
         until(lambda: pool.state().restarts == 2 and pool.ready())
+
+
+def gpus_shown(pool: Pool) -> set[bytes]:
+    """What the working processes were told of GPUs when they were started."""
+    found: set[bytes] = set()
+    for pid in pool._runner.pids:
+        with suppress(OSError):
+            entries = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+            found |= {entry for entry in entries if entry.startswith(b"CUDA_VISIBLE")}
+    return found
+
+
+def test_every_gpu_has_a_working_process_and_one_pool_is_in_front(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cards = tuple(cuda.Gpu(n, f"GPU-{n}", "Card", 1 << 34, (9, 0), 100) for n in range(3))
+    monkeypatch.setattr(cuda, "driver", lambda: cuda.Driver((13, 0), cards))
+    on_gpu = ECHO.with_(device="gpu")
+    with running(tmp_path, workers=4, options=on_gpu, gpus="0,2") as pool:
+        until(lambda: len(pool._runner.pids) == 2 and pool.ready(), 60)
+        both = {b"CUDA_VISIBLE_DEVICES=0", b"CUDA_VISIBLE_DEVICES=2"}
+        assert gpus_shown(pool) == both
+        futures = [pool.submit(order(tmp_path, f"slow-{n}", seed=n)) for n in range(8)]
+        until(lambda: pool.state().working == 4)
+        os.kill(pool.state().child_pid or 0, signal.SIGKILL)
+        assert all(future.result(30).data for future in futures)
+        until(lambda: pool.state().restarts >= 1 and gpus_shown(pool) == both, 60)
+        assert pool.state().child_rss_bytes > 20_000_000
 
 
 def test_what_keeps_it_from_beginning_is_told_and_tried_again(

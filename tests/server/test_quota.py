@@ -7,7 +7,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import datetime, timezone
 from pathlib import Path
 
 import pytest
@@ -31,7 +31,7 @@ class Clock:
     """Both clocks, moved by hand."""
 
     def __init__(self, when: str = "2026-11-22T12:00:00") -> None:
-        self.wall = datetime.fromisoformat(when).replace(tzinfo=UTC).timestamp()
+        self.wall = datetime.fromisoformat(when).replace(tzinfo=timezone.utc).timestamp()
         self.ticks = 0.0
 
     def go(self, seconds: float) -> None:

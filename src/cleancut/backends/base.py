@@ -11,7 +11,8 @@ if TYPE_CHECKING:
 
 BackendName = Literal["ort", "openvino", "fake"]
 Device = Literal["cpu", "gpu"]
-Precision = Literal["f32", "bf16", "f16", "int8"]
+#: "tf32" multiplies f32 numbers to ten bits behind the point, as NVIDIA's tensor cores do fastest.
+Precision = Literal["f32", "tf32", "bf16", "f16", "int8"]
 
 #: One entry a dimension; None where the graph takes any size.
 Shape = tuple[int | None, ...]

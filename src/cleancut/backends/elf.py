@@ -23,7 +23,7 @@ def missing_libraries(path: Path) -> list[str]:
             names = _needed(data)
     except (OSError, ValueError, struct.error, OverflowError):
         return []
-    return [name for name in names if not (path.parent / name).exists() and not _loads(name)]
+    return [name for name in names if not (path.parent / name).exists() and not loads(name)]
 
 
 def _needed(data: mmap.mmap) -> list[str]:
@@ -47,7 +47,8 @@ def _needed(data: mmap.mmap) -> list[str]:
     return [data[start : data.find(b"\0", start)].decode() for start in at]
 
 
-def _loads(name: str) -> bool:
+def loads(name: str) -> bool:
+    """True if the loader finds the library called ``name``, or has it loaded."""
     try:
         ctypes.CDLL(name)
     except OSError:

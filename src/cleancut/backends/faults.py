@@ -22,6 +22,7 @@ _MEMORY_SIGNS = (
     "cannot allocate",
     "cuda_error_out_of_memory",
     "cudaerrormemoryallocation",
+    "status_alloc_failed",
     "out_of_host_memory",
     "out_of_device_memory",
     "exceeds available memory",

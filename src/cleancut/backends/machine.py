@@ -15,12 +15,6 @@ from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
 
-#: ONNX Runtime's CPU and GPU wheels share one module name, so one has to go before the other comes;
-#: the extras bring CUDA and cuDNN as wheels, which spares the multi-gigabyte system packages.
-GPU_WHEEL = (
-    "pip uninstall -y onnxruntime onnxruntime-gpu && pip install 'onnxruntime-gpu[cuda,cudnn]'"
-)
-
 #: CPU flags that change which kernels a runtime uses, hence which runtime is faster.
 _SPEED_FLAGS = (
     "avx2",

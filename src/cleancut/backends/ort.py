@@ -10,17 +10,19 @@ from __future__ import annotations
 import os
 import sys
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from cleancut.backends import machine
+from cleancut.backends import cuda, machine
 from cleancut.backends.base import Device, Placement, Precision, Shape
-from cleancut.backends.elf import missing_libraries
+from cleancut.backends.elf import loads, missing_libraries
 from cleancut.backends.faults import check_feeds, check_file, failed_run, one_line, pick_outputs
+from cleancut.backends.freebatch import freed, takes_batches
 from cleancut.backends.onnxfile import corrupt, read_signature
 from cleancut.errors import BackendUnavailable, CleancutError
 
@@ -50,14 +52,15 @@ def _without_telemetry() -> Iterator[None]:
 
 
 with _without_telemetry():
-    import onnxruntime
+    import onnxruntime as onnxruntime
 
 CPU = "CPUExecutionProvider"
+CUDA = "CUDAExecutionProvider"
 TENSORRT = "TensorrtExecutionProvider"
 #: GPU providers in order of preference. TensorRT is only taken when named: it builds an engine
 #: for minutes on first use.
 GPU_PROVIDERS = (
-    "CUDAExecutionProvider",
+    CUDA,
     "MIGraphXExecutionProvider",
     "ROCMExecutionProvider",
     "CoreMLExecutionProvider",
@@ -76,7 +79,8 @@ _DTYPES = {
     "tensor(int64)": np.int64,
     "tensor(bool)": np.bool_,
 }
-_GPU_HINT = f"run: {machine.GPU_WHEEL}"
+_NVIDIA = {CUDA: "cuda", TENSORRT: "tensorrt"}
+_CUDNN = "libcudnn.so.9"
 
 
 class OrtSession:
@@ -88,7 +92,8 @@ class OrtSession:
     """
 
     def __init__(self, session: Any, placement: Placement, outputs: Sequence[str] | None) -> None:
-        self._session = session
+        self.native = session
+        self.memory: Literal["cpu", "cuda"] = "cuda" if placement.provider in _NVIDIA else "cpu"
         self._turn = threading.Lock() if placement.device == "cpu" else nullcontext()
         self.placement = placement
         self.inputs: Mapping[str, Shape] = {
@@ -109,10 +114,26 @@ class OrtSession:
         ready = check_feeds(feeds, self.inputs, self._dtypes)
         try:
             with self._turn:
-                answers = self._session.run(list(self.outputs), ready)
+                answers = self.native.run(list(self.outputs), ready)
         except Exception as error:
             raise failed_run(error, "ONNX Runtime") from error
         return dict(zip(self.outputs, answers, strict=True))
+
+    def group(self, call: Mapping[str, Tensor]) -> Hashable:
+        """Feeds of equal shapes can be joined; see ``batching.Joinable``."""
+        if any(shape[0] is not None for shape in self.inputs.values()):
+            return None
+        return tuple((name, array.shape) for name, array in sorted(call.items()))
+
+    def run_many(self, calls: Sequence[Mapping[str, Tensor]]) -> list[dict[str, Tensor]]:
+        """``run`` for several feeds of one group, which are joined along their first axis."""
+        if len(calls) == 1:
+            return [self.run(calls[0])]
+        joined = self.run({name: np.concatenate([c[name] for c in calls]) for name in self.inputs})
+        first = next(iter(self.inputs))
+        ends = np.cumsum([len(call[first]) for call in calls])[:-1]
+        parts = {name: np.split(answer, ends) for name, answer in joined.items()}
+        return [{name: parts[name][at] for name in self.outputs} for at in range(len(calls))]
 
 
 def open_session(
@@ -125,8 +146,12 @@ def open_session(
     threads: int | None = None,
     cache_dir: Path | None = None,
     reason: str = "requested",
+    batches: bool | None = None,
 ) -> OrtSession:
     """Load the ONNX file at ``path`` on exactly the device asked for.
+
+    With ``batches`` (by default on CUDA) the graph's first dimension is freed where that changes no
+    answer: ``inputs`` then has None for it.
 
     ``provider`` is ONNX Runtime's name; without it the best one installed for ``device`` is taken.
     ``outputs`` are the only ones computed and returned. ``cache_dir`` keeps TensorRT engines.
@@ -139,22 +164,51 @@ def open_session(
     pick_outputs(outputs, read_signature(path).outputs)
     provider = _pick_provider(device, provider)
     _check_precision(provider, precision)
-    if provider in ("CUDAExecutionProvider", TENSORRT):
-        _preload_cuda()
-    settings = _provider_options(provider, precision, cache_dir)
-    chain: list[Any] = [(provider, settings)] if provider == CPU else [(provider, settings), CPU]
-    try:
-        session = onnxruntime.InferenceSession(
-            str(path), _session_options(threads), providers=chain, enable_fallback=0
-        )
-    except Exception as error:
-        raise _failed_load(error, path, provider) from error
-    # ONNX Runtime drops a provider whose libraries do not load, and says so only in its log.
-    actual = session.get_providers()[0]
-    if actual != provider:
+    if obstacle(provider) is not None:
         raise _unusable(provider)
     placement = Placement("ort", "cpu" if provider == CPU else "gpu", precision, provider, reason)
-    return OrtSession(session, placement, outputs)
+
+    def opened(graph: str | bytes) -> OrtSession:
+        try:
+            native = _open(graph, placement, threads, cache_dir)
+        except CleancutError:
+            raise
+        except Exception as error:
+            raise _failed_load(error, path, provider) from error
+        return OrtSession(native, placement, outputs)
+
+    wanted = provider == CUDA if batches is None else batches
+    if wanted and (graph := freed(path)) is not None:
+        session = opened(graph)
+        if takes_batches(session):
+            return session
+        del session  # before the next is opened: a device may not hold both
+    return opened(str(path))
+
+
+def open_graph(graph: bytes, placement: Placement) -> Any:
+    """ONNX Runtime's own session of a small graph, on the device of ``placement``.
+
+    Raises ``BackendUnavailable`` if that is gone, or what ONNX Runtime raises.
+    """
+    if placement.provider == TENSORRT:  # which would build an engine for every size of picture
+        placement = replace(placement, provider=CUDA, precision="f32")
+    return _open(graph, placement, None, None)
+
+
+def _open(
+    graph: str | bytes, placement: Placement, threads: int | None, cache_dir: Path | None
+) -> Any:
+    provider = placement.provider
+    settings = _provider_options(provider, placement.precision, cache_dir)
+    chain: list[Any] = [(provider, settings)] if provider == CPU else [(provider, settings), CPU]
+    session = onnxruntime.InferenceSession(
+        graph, _session_options(threads), providers=chain, enable_fallback=0
+    )
+    # ONNX Runtime drops a provider whose libraries do not load, and says so only in its log.
+    if session.get_providers()[0] != provider:
+        raise _unusable(provider)
+    return session
 
 
 def gpu_providers() -> tuple[str, ...]:
@@ -164,6 +218,13 @@ def gpu_providers() -> tuple[str, ...]:
     """
     available = onnxruntime.get_available_providers()
     return tuple(name for name in (*GPU_PROVIDERS, TENSORRT) if name in available)
+
+
+def gpu_precision(provider: str, asked: str, fast: bool) -> Precision:
+    """How ``provider`` computes where ``asked`` is wanted; ``fast`` allows for rounded products."""
+    if asked == "f16":
+        return "f16"
+    return "tf32" if fast and provider == CUDA else "f32"
 
 
 def has_engine(cache_dir: Path | None) -> bool:
@@ -186,9 +247,13 @@ def _provider_options(
     provider: str, precision: Precision, cache_dir: Path | None
 ) -> dict[str, str]:
     f16 = precision == "f16"
-    if provider == "CUDAExecutionProvider":
+    if provider == CUDA:
         # The default search tries every convolution algorithm for seconds on each new shape.
-        return {"cudnn_conv_algo_search": "HEURISTIC", "arena_extend_strategy": "kSameAsRequested"}
+        return {
+            "cudnn_conv_algo_search": "HEURISTIC",
+            "arena_extend_strategy": "kSameAsRequested",
+            "use_tf32": "1" if precision == "tf32" else "0",
+        }
     if provider == TENSORRT:
         options = {"trt_fp16_enable": "True" if f16 else "False"}
         if cache_dir is not None:
@@ -207,15 +272,13 @@ def _pick_provider(device: Device, provider: str | None) -> str:
     if provider is None:
         usable = [CPU] if device == "cpu" else [n for n in GPU_PROVIDERS if n in available]
         if not usable:
-            raise BackendUnavailable(
-                "the installed ONNX Runtime has no GPU provider", hint=_GPU_HINT
-            )
+            raise _no_gpu_provider("the installed ONNX Runtime has no GPU provider")
         return usable[0]
     if provider not in available:
-        raise BackendUnavailable(
-            f"the installed ONNX Runtime has no {provider}; it has {', '.join(available)}",
-            hint=_GPU_HINT if device == "gpu" else "run: pip install onnxruntime",
-        )
+        lacks = f"the installed ONNX Runtime has no {provider}; it has {', '.join(available)}"
+        if device == "gpu":
+            raise _no_gpu_provider(lacks)
+        raise BackendUnavailable(lacks, hint="run: pip install onnxruntime")
     if (provider == CPU) != (device == "cpu"):
         raise BackendUnavailable(
             f"{provider} does not run on the {device}", hint="leave it out, or use another device"
@@ -223,10 +286,18 @@ def _pick_provider(device: Device, provider: str | None) -> str:
     return provider
 
 
+def _no_gpu_provider(lacks: str) -> BackendUnavailable:
+    """``lacks`` is told where a GPU waits for nothing else, else what it waits for."""
+    found = obstacle()
+    if found is None or found.remedy == cuda.GPU_EXTRA:
+        return BackendUnavailable(lacks, hint=f"run: {cuda.GPU_EXTRA}")
+    return BackendUnavailable(f"no GPU can be used: {found.problem}", hint=found.hint)
+
+
 def _check_precision(provider: str, precision: Precision) -> None:
     if precision == "f32" or (precision == "f16" and provider in F16_PROVIDERS):
         return
-    if precision == "int8" and provider == CPU:
+    if (precision, provider) in (("int8", CPU), ("tf32", CUDA)):
         return
     hint = (
         "use --backend openvino, or --precision f32" if provider == CPU else "use --precision f32"
@@ -243,16 +314,27 @@ def _failed_load(error: Exception, path: Path, provider: str) -> CleancutError:
     return failed_run(error, "ONNX Runtime")
 
 
+def obstacle(provider: str = CUDA) -> cuda.Obstacle | None:
+    """What keeps ``provider`` from running here; None if nothing is known to, or it is not CUDA."""
+    if provider not in _NVIDIA:
+        return None
+    listed = provider in onnxruntime.get_available_providers()
+    version = str(getattr(onnxruntime, "cuda_version", ""))
+    return cuda.obstacle(
+        cuda.Build(
+            wheels=machine.installed("onnxruntime"),
+            provider=listed,
+            cuda=tuple(int(part) for part in version.split(".") if part.isdigit()),
+            missing=missing_libraries_of(provider) if listed else (),
+        )
+    )
+
+
 def _unusable(provider: str, why: str = "no device, or a driver that is too old") -> CleancutError:
-    missing = missing_library(provider)
-    hint = "run: nvidia-smi" if provider in ("CUDAExecutionProvider", TENSORRT) else _GPU_HINT
-    if "libcuda.so.1" in missing:
-        hint = "install the NVIDIA driver; run: nvidia-smi"
-    elif missing:
-        hint = "run: pip install 'onnxruntime-gpu[cuda,cudnn]'"
-        if provider == TENSORRT:
-            hint += " tensorrt"
-    return BackendUnavailable(f"{provider} cannot be used: {missing or why}", hint=hint)
+    if (found := obstacle(provider)) is not None:
+        return BackendUnavailable(f"{provider} cannot be used: {found.problem}", hint=found.hint)
+    hint = "run: nvidia-smi" if provider in _NVIDIA else f"run: {cuda.GPU_EXTRA}"
+    return BackendUnavailable(f"{provider} cannot be used: {why}", hint=hint)
 
 
 def _preload_cuda() -> None:
@@ -270,12 +352,12 @@ def _preload_cuda() -> None:
         onnxruntime.__dict__.pop("print", None)
 
 
-def missing_library(provider: str) -> str:
-    """Which libraries a provider of the installed wheel needs and does not find; empty if none."""
-    stem = {"CUDAExecutionProvider": "cuda", TENSORRT: "tensorrt", "ROCMExecutionProvider": "rocm"}
-    if provider not in stem or sys.platform != "linux":
-        return ""
+def missing_libraries_of(provider: str) -> tuple[str, ...]:
+    """Which libraries a CUDA provider of the installed wheel needs and does not find."""
+    if provider not in _NVIDIA or sys.platform != "linux":
+        return ()
     _preload_cuda()
-    name = f"libonnxruntime_providers_{stem[provider]}.so"
-    missing = missing_libraries(Path(onnxruntime.__file__).parent / "capi" / name)
-    return f"{', '.join(missing)} not found" if missing else ""
+    folder = Path(onnxruntime.__file__).parent / "capi"
+    missing = missing_libraries(folder / f"libonnxruntime_providers_{_NVIDIA[provider]}.so")
+    # Newer builds open cuDNN when a convolution comes, and do not list it among their needs.
+    return tuple(dict.fromkeys([*missing, *(name for name in (_CUDNN,) if not loads(name))]))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from cleancut.backends import machine
+from cleancut.backends import cuda, gpus, machine
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,11 +24,10 @@ class Finding:
 
 
 def report() -> list[Finding]:
-    """Processor, each runtime, and an NVIDIA GPU if there is one. Imports the runtimes."""
-    findings = [_processor(), _ort(), _openvino()]
-    if machine.nvidia_gpu():
-        findings.append(_nvidia(findings[1]))
-    return findings
+    """Processor, each runtime, and NVIDIA GPUs if there are any. Imports the runtimes."""
+    runtime = _ort()
+    usable = runtime.installed and not runtime.problem
+    return [_processor(), runtime, _openvino(), *(_nvidia() if usable else [])]
 
 
 def _processor() -> Finding:
@@ -59,17 +58,6 @@ def _ort() -> Finding:
             problem=f"cannot be imported: {error}",
             remedy="pip install --force-reinstall onnxruntime",
         )
-    if len(wheels) > 1:
-        return Finding(
-            "onnxruntime",
-            True,
-            version,
-            found,
-            problem=f"{' and '.join(sorted(wheels))} overwrite each other's files",
-            remedy=machine.GPU_WHEEL
-            if machine.nvidia_gpu()
-            else f"pip uninstall -y {' '.join(sorted(wheels))} && pip install onnxruntime",
-        )
     return Finding("onnxruntime", True, version, found)
 
 
@@ -93,22 +81,25 @@ def _openvino() -> Finding:
     return Finding("openvino", True, version, found)
 
 
-def _nvidia(ort: Finding) -> Finding:
-    name = "NVIDIA GPU"
-    if "CUDAExecutionProvider" not in ort.devices:
-        return Finding(
-            name,
-            True,
-            problem="the installed ONNX Runtime has no CUDA provider",
-            remedy=machine.GPU_WHEEL,
-        )
-    from cleancut.backends.ort import missing_library
+def _nvidia() -> list[Finding]:
+    """Each GPU that CUDA shows, and what keeps ONNX Runtime from using it; none on most machines.
 
-    if why := missing_library("CUDAExecutionProvider"):
-        return Finding(
-            name,
-            True,
-            problem=f"CUDA libraries do not load: {why}",
-            remedy="pip install 'onnxruntime-gpu[cuda,cudnn]'",
-        )
-    return Finding(name, True, devices=("CUDAExecutionProvider",))
+    A GPU wheel that the CPU wheel covers is told without a GPU too: somebody wanted one.
+    """
+    from cleancut.backends import ort
+
+    found = ort.obstacle()
+    driver = gpus.driver()
+    if not machine.nvidia_gpu() and driver.cuda is None:
+        wheels = machine.installed("onnxruntime")
+        if "onnxruntime-gpu" not in wheels:
+            return []
+        found = (None if ort.gpu_providers() else cuda.covered(wheels)) or found
+    problem, remedy = (found.problem, found.remedy) if found else ("", "")
+    version = (
+        "none found"
+        if driver.cuda is None
+        else f"driver for CUDA {driver.cuda[0]}.{driver.cuda[1]}"
+    )
+    devices = tuple(f"{gpu.index}: {gpu}" for gpu in driver.gpus)
+    return [Finding("NVIDIA GPU", True, version, devices, problem, remedy)]

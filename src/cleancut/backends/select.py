@@ -8,7 +8,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Literal, TypeAlias
 
-from cleancut.backends import machine
+from cleancut.backends import cuda, machine
 from cleancut.backends.base import BackendName, Device, Placement, Precision, Session
 from cleancut.backends.probe import Feeds, Measure, Open, Verdict, compete, forget, recall, remember
 from cleancut.backends.probe import measure as measure_runs
@@ -48,7 +48,7 @@ def candidates(
             raise BackendUnavailable(f"{module} is not installed", hint=_PIP[name])
     found = []
     if backend in ("auto", "ort") and machine.installed("onnxruntime"):
-        found += _ort(device, precision, cache_dir)
+        found += _ort(device, precision, bf16_ok, cache_dir)
     if backend in ("auto", "openvino") and machine.installed("openvino"):
         found += _openvino(device, precision, bf16_ok)
     if not found:
@@ -193,7 +193,7 @@ def _decide(
 
 
 def _ort(
-    device: Device | Auto, precision: Precision | Auto, cache_dir: Path | None
+    device: Device | Auto, precision: Precision | Auto, bf16_ok: bool, cache_dir: Path | None
 ) -> list[Placement]:
     found = []
     if precision == "int8":
@@ -210,8 +210,11 @@ def _ort(
         usable = [name for name in usable if name != _TENSORRT]
     if precision == "f16":
         usable = [name for name in usable if name in ort.F16_PROVIDERS]
-    wanted: Precision = "f16" if precision == "f16" else "f32"
-    return found + [Placement("ort", "gpu", wanted, name, "a GPU is there") for name in usable]
+    fast = precision == "auto" and bf16_ok
+    return found + [
+        Placement("ort", "gpu", ort.gpu_precision(name, precision, fast), name, "a GPU is there")
+        for name in usable
+    ]
 
 
 def _openvino(device: Device | Auto, precision: Precision | Auto, bf16_ok: bool) -> list[Placement]:
@@ -263,10 +266,7 @@ def _refused(
     if precision == "int8":
         return BackendUnavailable("int8 is computed on the processor only", hint="use --device cpu")
     if device == "gpu":
-        return BackendUnavailable(
-            "no installed runtime can use a GPU here",
-            hint=f"run: {machine.GPU_WHEEL}, or use --device cpu",
-        )
+        return _no_gpu(backend)
     if precision == "f16":
         return BackendUnavailable("f16 is only computed on a GPU", hint="use --precision f32")
     if precision == "bf16":
@@ -282,6 +282,22 @@ def _refused(
         "no runtime is installed" if backend == "auto" else f"{backend} cannot do this here",
         hint=_PIP["ort"],
     )
+
+
+def _no_gpu(backend: BackendName | Auto) -> BackendUnavailable:
+    """Why there is no candidate for a GPU: NVIDIA's is the one that is told about."""
+    if backend == "openvino":
+        return BackendUnavailable(
+            "OpenVINO finds no Intel GPU here", hint="install Intel's driver, or use --device cpu"
+        )
+    found = None
+    if machine.installed("onnxruntime"):
+        found = _load("ort").obstacle()
+    if found is None:
+        return BackendUnavailable(
+            "no installed runtime can use a GPU here", hint=f"run: {cuda.GPU_EXTRA}"
+        )
+    return BackendUnavailable(f"no GPU can be used: {found.problem}", hint=found.hint)
 
 
 def _same(one: Placement, other: Placement) -> bool:

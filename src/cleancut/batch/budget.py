@@ -77,12 +77,12 @@ class Budget:
             go.set()
 
 
-def affordable_megapixels() -> float:
-    """What pictures may take of the memory that is free now, in megapixels."""
+def affordable_megapixels(processes: int = 1) -> float:
+    """What pictures of one of ``processes`` may take of the memory that is free now, in MP."""
     free = free_bytes()
     if free is None:
         return 4 * _LEAST_MP
-    return min(_MOST_MP, max(_LEAST_MP, _SHARE * free / BYTES_PER_PIXEL / 1e6))
+    return min(_MOST_MP, max(_LEAST_MP, _SHARE * free / processes / BYTES_PER_PIXEL / 1e6))
 
 
 def shares(limit: int) -> tuple[int, float]:

@@ -13,6 +13,7 @@ that takes whole nodes down does not take the run down.
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing, suppress
@@ -35,6 +36,7 @@ from cleancut.batch.station import (
 )
 from cleancut.errors import BadOption, ClusterUnavailable, SetupError
 from cleancut.extras import extra
+from cleancut.options import Options
 
 if TYPE_CHECKING:
     from cleancut.batch.worker import WorkerConfig
@@ -56,7 +58,8 @@ class RayRunner:
 
     ``address`` is that of a cluster ("auto", "host:port"); without one a cluster on this machine
     is started and stopped again. A worker gets ``cpus_per_worker`` cores (by default as many as
-    ``config.threads``, or one) and ``gpus_per_worker`` GPUs, fractions allowed. Weights,
+    ``config.threads``, or one) and ``gpus_per_worker`` GPUs, fractions allowed; None is a fair
+    share where networks are to run on a GPU, or every node has one. Weights,
     credentials and the package itself must be on the nodes. ``timeout_s`` is for one picture.
     ``make_runner`` is for tests.
 
@@ -69,21 +72,22 @@ class RayRunner:
         *,
         address: str | None = None,
         workers: int = 2,
-        gpus_per_worker: float = 0.0,
+        gpus_per_worker: float | None = None,
         cpus_per_worker: float | None = None,
         timeout_s: float | None = None,
         make_runner: Callable[[WorkerConfig], Runner] | None = None,
     ) -> None:
         if workers < 1:
             raise BadOption(f"--workers: {workers} is not enough", hint="give 1 or more")
-        if gpus_per_worker < 0:
+        if gpus_per_worker is not None and gpus_per_worker < 0:
             raise BadOption(f"--gpus-per-worker: {gpus_per_worker} is negative", hint="0, 0.5, 1")
         with extra("ray"):
             import ray.data  # noqa: F401
         self._address = address
         self._wanted: dict[str, str] = {}
         self._workers = workers
-        self._gpus = gpus_per_worker
+        self._given_gpus = gpus_per_worker
+        self._gpus = gpus_per_worker or 0.0
         self._cpus = cpus_per_worker or config.threads or 1
         if config.threads is None:
             config = replace(config, threads=max(1, int(self._cpus)))
@@ -110,6 +114,8 @@ class RayRunner:
             if not self._config.videos:  # which tell what their networks were
                 self._wanted = ingredients(self._config.options)
         with connect(self._address, cpus=self._workers * self._cpus):
+            if self._given_gpus is None:
+                self._gpus = self._share()
             yield from self._room()
             lost: dict[str, Job] = {}
             yield from self._pass(jobs, lost, self._chunk)
@@ -125,6 +131,21 @@ class RayRunner:
             yield from self._pass(again, lost, 1)
             for job in lost.values():
                 yield Finished(job, _crashed(job))
+
+    def _share(self) -> float:
+        """GPUs of each worker: one, or as small a part of one as lets all have the same."""
+        import ray
+
+        device = Options.from_mapping(json.loads(self._config.options)).device
+        if device == "cpu":
+            return 0.0
+        nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+        have = int(sum(node.get("GPU", 0) for node in nodes))
+        # On a cluster where only some have one, those without would never get a worker.
+        everywhere = all(node.get("GPU") for node in nodes if node.get("CPU"))
+        if not have or (device == "auto" and not everywhere):
+            return 1.0 if device == "gpu" else 0.0
+        return 1 / -(-self._workers // have)
 
     def _room(self) -> Iterator[Notice]:
         """Wait for a place for the first worker; say if there are not enough for all."""
@@ -330,10 +351,15 @@ def _end(board: Any, name: str, count: int) -> None:
 
 
 def _local_runner(timeout_s: float | None, config: WorkerConfig) -> Runner:
+    from cleancut.batch.gpus import local_runner
     from cleancut.batch.local import TIMEOUT_S, LocalRunner
 
-    workers = 1 if config.videos else None
-    return LocalRunner(config, workers=workers, timeout_s=timeout_s or TIMEOUT_S)
+    timeout = timeout_s or TIMEOUT_S
+    if config.videos:
+        return LocalRunner(config, workers=1, timeout_s=timeout)
+    # Ray shows a worker its GPUs by CUDA_VISIBLE_DEVICES.
+    options = Options.from_mapping(json.loads(config.options))
+    return local_runner(config, options, timeout_s=timeout)
 
 
 def _crashed(job: Job) -> Outcome:

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any
 
+from cleancut.backends.machine import thread_count
 from cleancut.batch import storage
 from cleancut.batch.job import (
     Event,
@@ -50,8 +51,8 @@ class LocalRunner:
     By default that is one more than the network has threads: while some wait for the network, the
     others keep the processors busy. ``timeout_s`` is for one picture. A ``lasting`` run has no end
     in sight: a child stands ready even when nothing is to do, and when memory was short fewer
-    pictures at once are done for a while only. ``command`` is the child's, for tests. Raises
-    ``BadOption``.
+    pictures at once are done for a while only. ``environ`` is added to the environment of the child
+    and of those that replace it. ``command`` is the child's, for tests. Raises ``BadOption``.
     """
 
     def __init__(
@@ -61,6 +62,7 @@ class LocalRunner:
         workers: int | None = None,
         timeout_s: float = TIMEOUT_S,
         lasting: bool = False,
+        environ: Mapping[str, str] | None = None,
         command: Sequence[str] = COMMAND,
     ) -> None:
         if workers is not None and workers < 1:
@@ -68,8 +70,9 @@ class LocalRunner:
         if not timeout_s > 0:
             raise BadOption(f"--timeout: {timeout_s} is not a time", hint="give seconds, like 300")
         self._config = config
-        self._limit = workers or _usual_workers(config.threads)
+        self._limit = workers or (config.threads or thread_count()) + 1
         self._timeout_s = timeout_s
+        self._environ = dict(environ or {})
         self._command = tuple(command)
         self._inbox: SimpleQueue[tuple[Any, Any]] = SimpleQueue()
         self._child: Child | None = None
@@ -93,6 +96,12 @@ class LocalRunner:
         return None if child is None else child.pid
 
     @property
+    def pids(self) -> tuple[int, ...]:
+        """The child's number, if there is one."""
+        pid = self.pid
+        return () if pid is None else (pid,)
+
+    @property
     def ready(self) -> bool:
         """Whether there is a child that has loaded its network."""
         child = self._child
@@ -109,7 +118,9 @@ class LocalRunner:
             self._started_at = time.monotonic()
             self.children += 1
             self.models = ()
-            self._child = Child(self._config, self._limit, self._inbox, self._command)
+            self._child = Child(
+                self._config, self._limit, self._inbox, self._command, self._environ
+            )
         return self._child
 
     def close(self) -> None:
@@ -303,12 +314,6 @@ class _Feed:
             self.error = error
         finally:
             self._inbox.put((self, None))
-
-
-def _usual_workers(threads: int | None) -> int:
-    from cleancut.backends.machine import thread_count
-
-    return (threads or thread_count()) + 1
 
 
 def _hopeless(job: Job) -> Outcome:

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from queue import SimpleQueue
@@ -34,7 +34,8 @@ _FAREWELL_S = 20.0
 class Child:
     """One process with its pipes; what it says is put into ``inbox`` as (child, message).
 
-    The last thing from it is (child, None), when it has ended.
+    The last thing from it is (child, None), when it has ended. ``environ`` is added to its
+    environment.
     """
 
     def __init__(
@@ -43,6 +44,7 @@ class Child:
         at_once: int,
         inbox: SimpleQueue[tuple[Any, Any]],
         command: Sequence[str] = COMMAND,
+        environ: Mapping[str, str] | None = None,
     ) -> None:
         self.at_once = at_once
         self.ready = False
@@ -52,9 +54,9 @@ class Child:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            env={**_ALLOCATOR, **_environment(), "PYTHONUNBUFFERED": "1"},
-            # A group of its own: Ctrl-C in a terminal is for the parent, which knows what to do.
-            process_group=None if os.name == "nt" else 0,
+            env={**_ALLOCATOR, **_environment(), **(environ or {}), "PYTHONUNBUFFERED": "1"},
+            # A session of its own: Ctrl-C in a terminal is for the parent, which knows what to do.
+            start_new_session=True,
         )
         self._last: deque[str] = deque(maxlen=_LAST_LINES)
         self._listener = threading.Thread(target=self._listen, daemon=True)

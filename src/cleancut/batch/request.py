@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
+from cleancut.annotation.export import LABELS
 from cleancut.batch import storage
 from cleancut.batch.inputs import LeftOut
 from cleancut.batch.ledger import THUMBS
@@ -13,6 +14,7 @@ from cleancut.batch.local import TIMEOUT_S
 from cleancut.options import Options, parse_background
 
 if TYPE_CHECKING:
+    from cleancut.annotation.export import Export
     from cleancut.batch.choose import Choice
     from cleancut.batch.job import Event
     from cleancut.batch.worker import WorkerConfig
@@ -28,7 +30,10 @@ class BatchRequest:
 
     ``inputs`` are what ``batch.inputs.resolve`` reads, ``out`` a folder or a URL of one. ``shard``
     is (i, n), i from 1. ``workers`` are pictures at once, or actors on a cluster; ``threads`` those
-    of one network, ``timeout_s`` seconds a picture. ``cache`` is a place for ``open_cache``.
+    of one network, ``timeout_s`` seconds a picture. ``gpus`` are those of this machine, and
+    ``gpus_per_worker`` what an actor has of a cluster's, None for a fair share of them. ``cache``
+    is a place for ``open_cache``; with an ``export`` it is left alone, since what it keeps are
+    files and no mattes.
     """
 
     inputs: Sequence[str]
@@ -41,14 +46,22 @@ class BatchRequest:
     watch: bool = False
     move_done: str | None = None
     review_below: float | None = None
+    export: Export | None = None
     cache: str | None = None
     cache_bytes: int | None = None
     workers: int | None = None
     threads: int | None = None
+    gpus: str | None = None
     timeout_s: float = TIMEOUT_S
     engine: Literal["local", "ray"] = "local"
     address: str | None = None
-    gpus_per_worker: float = 0.0
+    gpus_per_worker: float | None = None
+
+    @property
+    def reserved(self) -> list[str]:
+        """Names at the top of the output that no folder of pictures gets."""
+        review = [REVIEW] if self.review_below is not None else []
+        return review if self.export is None or self.export.kind != "yolo" else [*review, LABELS]
 
 
 class Listener(Protocol):
@@ -135,6 +148,8 @@ def settings(request: BatchRequest) -> dict[str, Any]:
             row.id: "" if row.family == "echo" else find_weights(row).sha256 for row in rows
         },
     }
+    if request.export is not None:
+        found["export"] = request.export.to_json()
     backdrop = parse_background(options.background)
     if backdrop is not None:
         found["background"] = options.background
@@ -151,10 +166,12 @@ def worker_config(request: BatchRequest) -> WorkerConfig:
 
     return WorkerConfig(
         options=request.options.to_json(),
-        cache=request.cache,
+        cache=request.cache if request.export is None else None,
         cache_bytes=request.cache_bytes,
         threads=request.threads,
         thumbs=storage.join(request.out, THUMBS),
         review=storage.join(request.out, REVIEW) if request.review_below is not None else "",
         review_below=request.review_below,
+        export="" if request.export is None else request.export.to_json(),
+        out=request.out,
     )

@@ -11,7 +11,10 @@ from contextlib import closing, suppress
 from pathlib import Path
 
 from cleancut.batch import storage
+from cleancut.batch.annotations import check_place, write_whole
 from cleancut.batch.choose import AHEAD, Choice, choose
+from cleancut.batch.fleet import Fleet
+from cleancut.batch.gpus import local_runner
 from cleancut.batch.inputs import Inputs, LeftOut, check_places, resolve
 from cleancut.batch.job import Event, Finished, Job, Notice, Runner
 from cleancut.batch.ledger import FOLDER, THUMBS, Ledger
@@ -58,9 +61,10 @@ def run_batch(
     try:
         with Ledger.open(request.out, shard=request.shard, settings=settings(request)) as ledger:
             batch.run(inputs, chosen, ledger)
+            batch.export()
             batch.report(ledger)
     finally:
-        if isinstance(chosen, LocalRunner):
+        if isinstance(chosen, LocalRunner | Fleet):
             chosen.close()
     return batch.summary
 
@@ -95,7 +99,13 @@ def _runner(request: BatchRequest) -> Runner:
             gpus_per_worker=request.gpus_per_worker,
             timeout_s=request.timeout_s,
         )
-    local = LocalRunner(config, workers=request.workers, timeout_s=request.timeout_s)
+    local = local_runner(
+        config,
+        request.options,
+        gpus=request.gpus,
+        workers=request.workers,
+        timeout_s=request.timeout_s,
+    )
     local.start()
     return local
 
@@ -131,6 +141,8 @@ class _Batch:
         if request.watch and not inputs.is_endless:
             raise BadOption("--watch needs a folder", hint="name the folder that files arrive in")
         check_places(inputs, request.out)
+        if request.export is not None:
+            check_place(request.export, request.out)
         if request.move_done is not None:
             check_move(inputs, request.out, request.move_done)
         backdrop = parse_background(request.options.background)
@@ -156,7 +168,7 @@ class _Batch:
         places = {
             "suffix": request.options.format or "png",
             "exclude": [request.move_done] if request.move_done else [],
-            "reserved": [REVIEW] if request.review_below is not None else [],
+            "reserved": request.reserved,
         }
         if request.watch:
             from cleancut.batch.watch import watch
@@ -187,6 +199,15 @@ class _Batch:
         if isinstance(event, Finished):
             self._finished(event)
         self._listener.event(event)
+
+    def export(self) -> None:
+        """Write the annotations of all pictures as one file, where the format wants that."""
+        if self._request.export is None:
+            return
+        try:
+            write_whole(self._request.export, self._request.out)
+        except CleancutError as error:  # the pictures are there all the same
+            self.summary.stopped = self.summary.stopped or error
 
     def report(self, ledger: Ledger) -> None:
         """Write what a person looks at afterwards."""

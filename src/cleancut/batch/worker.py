@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cleancut.annotation.export import Export
 from cleancut.backends.memory import give_back
 from cleancut.batch import storage
 from cleancut.batch.budget import (
@@ -50,10 +51,12 @@ class WorkerConfig:
     ``options`` is the canonical JSON of ``Options``. ``cache`` is a place for ``open_cache``, None
     for no cache. ``threads`` limits the threads of one network. ``thumbs`` is the folder that
     thumbnails go to, "" for none. Results of lower confidence than ``review_below`` are also
-    written below ``review``. ``megapixels`` may be in flight together, None: what memory allows.
+    written below ``review``. ``export`` is ``Export.to_json()``, "" for none, and its files go
+    below ``out``. ``megapixels`` may be in flight together, None: what memory allows.
     ``memory`` is what the whole process may take, in bytes: models come and go below their share of
     it, pictures wait for theirs, and what would go beyond fails. None for the batch's way, a few
-    models and as many pictures as free memory allows. With ``whole_panel`` every network that may
+    models and as many pictures as free memory allows, of which each of ``processes`` has a part.
+    With ``whole_panel`` every network that may
     be asked is loaded before the first picture, and not when it is first asked. A worker for
     ``videos`` loads none before it has seen the first video.
     """
@@ -65,8 +68,11 @@ class WorkerConfig:
     thumbs: str = ""
     review: str = ""
     review_below: float | None = None
+    export: str = ""
+    out: str = ""
     megapixels: float | None = None
     memory: int | None = None
+    processes: int = 1
     whole_panel: bool = False
     videos: bool = False
 
@@ -88,11 +94,12 @@ class Worker:
 
         self.config = config
         options = Options.from_mapping(json.loads(config.options))
+        self._export = Export.from_json(config.export) if config.export else None
         cache = open_cache(config.cache, max_bytes=config.cache_bytes or DEFAULT_MAX_BYTES)
         self._cache = cache
         if config.memory is None:
             self.engine = Engine(options, threads=config.threads, cache=cache)
-            pixels = affordable_megapixels()
+            pixels = affordable_megapixels(config.processes)
         else:
             models, pixels = shares(config.memory)
             self.engine = Engine(
@@ -193,6 +200,7 @@ class Worker:
                 storage.write(job.target, encoded.data)
             else:
                 _write_soon(job.target, encoded.data)
+            self._annotate(job, encoded)
             thumb = self._thumb(job, encoded)
         sure = encoded.facts.get("confidence")
         below = self.config.review_below
@@ -213,6 +221,16 @@ class Worker:
             thumb=thumb,
             facts=facts,
         )
+
+    def _annotate(self, job: Job, encoded: Encoded) -> None:
+        """Write the picture's annotation, if one is wanted."""
+        if self._export is None:
+            return
+        from cleancut.batch.annotations import write_one
+
+        assert encoded.result is not None  # whoever exports has no cache
+        annotation = encoded.result.annotation(tolerance_px=self._export.tolerance_px)
+        write_one(self._export, annotation, job, self.config.out)
 
     def _thumb(self, job: Job, encoded: Encoded) -> str:
         """Write the thumbnail and return its name; a cutout is not lost for want of one."""

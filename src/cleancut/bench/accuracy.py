@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -148,7 +148,7 @@ def accuracy(plan: Plan, tell: Tell, step: Step) -> Report:
     found = find_pairs(plan.folder, only=plan.only, limit=plan.limit)
     rivals = _rivals(plan, found.pairs, tell)
     report = Report(
-        date=datetime.now(UTC).date().isoformat(),
+        date=datetime.now(timezone.utc).date().isoformat(),
         folder=plan.folder.resolve().name,
         options=_options_line(plan),
         machine=f"{cpu_model()}, {cpu_limit()} cores",

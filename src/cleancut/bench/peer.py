@@ -15,6 +15,8 @@ from cleancut.errors import MissingDependency
 
 VERSION = "2.0.86"
 REQUIREMENT = f"rembg[cpu,cli]=={VERSION}"
+#: The same for a GPU, with the libraries that CUDA needs and rembg does not ask for.
+GPU_REQUIREMENTS = (f"rembg[gpu,cli]=={VERSION}", "onnxruntime-gpu[cuda,cudnn]")
 #: Catalog id -> rembg's name of the same network; its file is the name with .onnx.
 NAMES = {"isnet": "isnet-general-use", "u2netp": "u2netp"}
 
@@ -24,7 +26,7 @@ _ASK_TIMEOUT_S = 120
 #: Lies in environments made here; no other is ever installed into, since that changes its packages.
 MARK = "made-by-cleancut-bench"
 #: gradio comes only with [cli], without which ``rembg --help`` ends with an error.
-_ASKED = ("rembg", "gradio", "onnxruntime", "numba", "numpy", "pillow")
+_ASKED = ("rembg", "gradio", "onnxruntime", "onnxruntime-gpu", "numba", "numpy", "pillow")
 _ASK = """
 import json, sys
 from importlib.metadata import PackageNotFoundError, version
@@ -49,8 +51,12 @@ class Peer:
     versions: Mapping[str, str]
 
 
-def prepare(folder: Path, *, tell: Callable[[str], None], run: Run | None = None) -> Peer:
+def prepare(
+    folder: Path, *, tell: Callable[[str], None], run: Run | None = None, gpu: bool = False
+) -> Peer:
     """The environment in ``folder``, made and filled with rembg if it is not there.
+
+    With ``gpu`` rembg is to run on one.
 
     An environment that somebody else made is used if it is complete and never changed.
     ``run(argv, timeout_s)`` runs a command and returns its stdout; a seam. Raises
@@ -64,20 +70,22 @@ def prepare(folder: Path, *, tell: Callable[[str], None], run: Run | None = None
         raise MissingDependency(
             f"{folder} holds rembg {there}, not {VERSION}", hint="give another folder: --peer-venv"
         )
-    if there is None or "gradio" not in found or not command.exists():
+    wanted = GPU_REQUIREMENTS if gpu else (REQUIREMENT,)
+    lacks = gpu and "onnxruntime-gpu" not in found
+    if there is None or lacks or "gradio" not in found or not command.exists():
         if not (folder / MARK).exists():
             raise MissingDependency(
-                f"{folder} lacks {REQUIREMENT}, and nothing is installed into an environment that"
+                f"{folder} lacks {wanted[0]}, and nothing is installed into an environment that"
                 " this benchmark did not make",
                 hint="give a new folder: --peer-venv",
             )
-        tell(f"installing {REQUIREMENT} into {folder}")
+        tell(f"installing {wanted[0]} into {folder}")
         quiet = ["--quiet", "--no-input", "--disable-pip-version-check"]
-        _step([str(python), "-m", "pip", "install", *quiet, REQUIREMENT], folder, run)
+        _step([str(python), "-m", "pip", "install", *quiet, *wanted], folder, run)
         found = _versions(python, folder, run)
     if found.get("rembg") != VERSION or not command.exists():
         raise MissingDependency(
-            f"{REQUIREMENT} is not complete in {folder}", hint=f"delete {folder} and run again"
+            f"{wanted[0]} is not complete in {folder}", hint=f"delete {folder} and run again"
         )
     return Peer(python, command, found)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -77,7 +77,7 @@ class Report:
     ) -> Report:
         """A report of this machine and day."""
         return cls(
-            date=datetime.now(UTC).date().isoformat(),
+            date=datetime.now(timezone.utc).date().isoformat(),
             runs=runs,
             machine=f"{cpu_model()}, {cpu_limit()} cores",
             software=software,

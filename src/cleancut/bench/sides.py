@@ -149,16 +149,16 @@ def rembg_side(peer: Peer, home: Path) -> Side:
 
 
 def rembg_or_reason(
-    venv: Path | None, weights: Mapping[str, Path], work: Path, tell: Tell
+    venv: Path | None, weights: Mapping[str, Path], work: Path, tell: Tell, *, gpu: bool = False
 ) -> tuple[Side | None, str]:
     """rembg's side and a line about it; None and the reason where it cannot be had.
 
-    ``venv`` is where it is or will be installed, None to leave it out.
+    ``venv`` is where it is or will be installed, None to leave it out; with ``gpu`` for a GPU.
     """
     if venv is None:
         return None, "rembg: left out, as asked"
     try:
-        peer = rembg_peer.prepare(venv.absolute(), tell=tell)
+        peer = rembg_peer.prepare(venv.absolute(), tell=tell, gpu=gpu)
     except MissingDependency as error:
         return None, f"rembg: not measured, since {error.message}"
     rembg_peer.lend_weights(weights, work / "rembg")

@@ -33,6 +33,8 @@ ON CONFLICT (key) DO UPDATE SET bytes = excluded.bytes, used = excluded.used
 _COUNT = """
 INSERT INTO counts VALUES (?, 1) ON CONFLICT (name) DO UPDATE SET value = value + 1
 """
+_BROKEN_CODES = (11, 26)  # SQLITE_CORRUPT, SQLITE_NOTADB
+_BROKEN_WORDS = ("database disk image is malformed", "file is not a database", "malformed database")
 
 
 class NewerIndex(sqlite3.OperationalError):
@@ -42,7 +44,9 @@ class NewerIndex(sqlite3.OperationalError):
 def is_broken(error: Exception) -> bool:
     """Whether the index file itself is damaged, so that making it again is the cure."""
     code = getattr(error, "sqlite_errorcode", None)
-    return code is not None and code & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+    if code is None:  # Python 3.10 hands on SQLite's words only
+        return str(error).startswith(_BROKEN_WORDS)
+    return code & 0xFF in _BROKEN_CODES
 
 
 class Index:

@@ -10,6 +10,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from cleancut.cli.ending import signals
+from cleancut.cli.exports import add_export_flags, export_from
 from cleancut.cli.flags import add_option_flags, add_preset_flag, options_from
 from cleancut.cli.main import (
     EXIT_CODES,
@@ -37,8 +38,10 @@ examples:
   cleancut batch photos -o out --retry-failed     those that failed, once more
   cleancut batch photos -o out --limit 20         a first look at the settings
   cleancut batch photos -o out --review-below 0.6 unsure ones also in out/review/
+  cleancut batch photos -o out --export coco      outlines in out/annotations.coco.json
   cleancut batch inbox -o out --watch --move-done archive
   cleancut batch photos -o out --shard 3/8        the third of eight machines
+  cleancut batch photos -o out --device gpu --gpus 0,1
   cleancut batch s3://bucket/in -o s3://bucket/out --engine ray --address auto --workers 16
 
 OUT/cleancut-report.html shows every result. Ctrl-C finishes the pictures in work; twice stops now.
@@ -79,6 +82,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--json", action="store_true", help="one line of JSON an event, on stdout")
     add("-q", "--quiet", action="store_true", help="print errors only")
     _add_machine_flags(parser)
+    add_export_flags(parser)
     add_preset_flag(parser)
     add_option_flags(parser)
 
@@ -88,6 +92,12 @@ def _add_machine_flags(parser: argparse.ArgumentParser) -> None:
     add = group.add_argument
     add("--workers", type=int, metavar="N", help="pictures at once, or workers of a cluster")
     add("--threads", type=int, metavar="N", help="threads of one network (default: the cores)")
+    add(
+        "--gpus",
+        metavar="WHICH",
+        help="NVIDIA GPUs of this machine: all (the default where one is used), a number of them, "
+        "or a list like 0,1",
+    )
     add(
         "--timeout",
         type=float,
@@ -104,7 +114,12 @@ def _add_machine_flags(parser: argparse.ArgumentParser) -> None:
     add("--cache-size", metavar="SIZE", help="limit of the cache's folder ('500MB', '2GB')")
     add("--engine", choices=("local", "ray"), default="local", help="this machine, or a cluster")
     add("--address", metavar="HOST:PORT", help="of the Ray cluster; auto finds it")
-    add("--gpus-per-worker", type=float, default=0.0, metavar="N", help="on a cluster")
+    add(
+        "--gpus-per-worker",
+        type=float,
+        metavar="N",
+        help="on a cluster (a fair share, where --device is gpu or every node has one)",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -141,6 +156,8 @@ def _request(args: argparse.Namespace) -> BatchRequest:
 
     if args.engine != "ray" and (args.address or args.gpus_per_worker):
         raise BadOption("--address and --gpus-per-worker need a cluster", hint="add --engine ray")
+    if args.engine == "ray" and args.gpus is not None:
+        raise BadOption("--gpus are those of this machine", hint="use --gpus-per-worker")
     if args.threads is not None and args.threads < 1:
         raise BadOption(f"--threads: {args.threads} is not enough", hint="give 1 or more")
     place = args.cache if args.cache is not None else os.environ.get(VARIABLE)
@@ -155,10 +172,12 @@ def _request(args: argparse.Namespace) -> BatchRequest:
         watch=args.watch,
         move_done=args.move_done,
         review_below=args.review_below,
+        export=export_from(args),
         cache=None if place in (None, "", "off") else place,
         cache_bytes=None if args.cache_size is None else parse_size(args.cache_size),
         workers=args.workers,
         threads=args.threads,
+        gpus=args.gpus,
         timeout_s=args.timeout,
         engine=args.engine,
         address=args.address,

@@ -9,7 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cleancut.cli import bench_compare, bench_steady
+from cleancut.cli import bench_compare, bench_gpu, bench_steady
 from cleancut.cli.flags import add_option_flags, options_from
 from cleancut.errors import BadOption
 from cleancut.options import Options
@@ -38,6 +38,8 @@ examples:
   cleancut bench video                   frames and whole videos, beside rembg, backgroundremover
   cleancut bench video clips --only 5    and mattes: clips/CLIP/image/*.jpg, clips/CLIP/alpha/*.png
   cleancut bench compare --data pictures --html report.html        everyone, in every dimension
+  cleancut bench gpu photos              a network alone, all around it, rembg, on one GPU
+  cleancut bench gpu --device cpu        the same without a GPU: what it prints, nothing more
   cleancut bench steady clips -m auto    what steadying does for error and flicker, and rvm
 """
 #: Fields of ``Options`` that are about the output file, or about one picture only.
@@ -100,6 +102,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     _add_retouch(actions.add_parser)
     bench_steady.add_arguments(actions.add_parser)
     bench_compare.add_arguments(actions.add_parser)
+    bench_gpu.add_arguments(actions.add_parser)
     for action, peer in (
         (_add_video(actions.add_parser), "rembg"),
         (start, "rembg"),
@@ -225,6 +228,7 @@ def run(args: argparse.Namespace) -> int:
         "retouch": _retouch,
         "video": _video,
         "steady": lambda args: bench_steady.run(args, _tell),
+        "gpu": lambda args: bench_gpu.run(args, _tell, _publish_rows),
         "compare": lambda args: bench_compare.run(args, _tell),
     }
     return actions[args.action](args)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cleancut.cli.cache import add_cache_flags, cache_from
+from cleancut.cli.exports import Exporter, add_export_flags, export_from
 from cleancut.cli.flags import add_option_flags, add_preset_flag, options_from
 from cleancut.cli.guided import add_guidance_flags, check_guidance, guidance_for
 from cleancut.cli.main import EXIT_SOME_FAILED, as_error, report, shown
@@ -45,6 +46,7 @@ examples:
   cleancut cut photo.jpg --trimap photo.trimap.png
   cleancut cut photo.jpg --model modnet --json
   cleancut cut *.jpg -o out/ --review-below 0.6   unsure ones also in out/review/
+  cleancut cut *.jpg -o out/ --export coco --label shoe   outlines for training
   cleancut cut photo.jpg --cache off              do not look up nor keep the result
   cleancut cut photo.jpg --model my_net.onnx --recipe 'size=512 mean=0.5 std=0.5'
   cat photo.jpg | cleancut cut - > cutout.png
@@ -68,6 +70,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_guidance_flags(parser)
     add_review_flags(parser)
     add_cache_flags(parser)
+    add_export_flags(parser)
     add_preset_flag(parser)
     add_option_flags(parser)
 
@@ -84,7 +87,9 @@ def run(args: argparse.Namespace) -> int:
     check_guidance(args, len(jobs))
     if jobs[0].target == STREAM and sys.stdout.isatty():
         raise BadOption("a picture would go to the terminal", hint="add -o FILE or > FILE")
-    cache = cache_from(args)
+    export = export_from(args)
+    exporter = None if export is None else Exporter(export, jobs)
+    cache = cache_from(args) if export is None else None
     try:
         engine = Engine(options, cache=cache)
         asks_no_model = any(hasattr(args, name) for name in ("trimap", "mask", "matte"))
@@ -94,17 +99,25 @@ def run(args: argparse.Namespace) -> int:
             _ensure_model(
                 engine, ask=ask and not args.pull, pull=args.pull, light=cache is not None
             )
-        return _cut_all(engine, jobs, args, started)
+        return _cut_all(engine, jobs, args, exporter, started)
     finally:
+        if exporter is not None:
+            exporter.finish()
         if cache is not None:
             cache.close()
 
 
-def _cut_all(engine: Engine, jobs: Sequence[Job], args: argparse.Namespace, started: float) -> int:
+def _cut_all(
+    engine: Engine,
+    jobs: Sequence[Job],
+    args: argparse.Namespace,
+    exporter: Exporter | None,
+    started: float,
+) -> int:
     """Cut the pictures in turn; the exit code."""
     many = len(jobs) > 1
     codes = [
-        _cut_one(engine, job, args, f"{number}/{len(jobs)} " if many else "")
+        _cut_one(engine, job, args, exporter, f"{number}/{len(jobs)} " if many else "")
         for number, job in enumerate(jobs, 1)
     ]
     failed = sum(1 for code in codes if code)
@@ -127,7 +140,13 @@ def _refuse_missing_background(options: Options) -> None:
         raise InputNotFound(f"--background: no such file: {wanted.path}", hint="check the path")
 
 
-def _cut_one(engine: Engine, job: Job, args: argparse.Namespace, place: str) -> int:
+def _cut_one(
+    engine: Engine,
+    job: Job,
+    args: argparse.Namespace,
+    exporter: Exporter | None,
+    place: str,
+) -> int:
     """Cut one picture, tell about it, and return its exit code; ``place`` is its number."""
     try:
         started = time.perf_counter()
@@ -136,6 +155,8 @@ def _cut_one(engine: Engine, job: Job, args: argparse.Namespace, place: str) -> 
         made = engine.encoded(source, guidance=guidance_for(args, job.source))
         before = time.perf_counter()
         _write(made.data, job)
+        if exporter is not None and made.result is not None:
+            exporter.add(made.result, job)
         aside = put_aside(made.facts["confidence"], job, args)
         now = time.perf_counter()
     except BrokenPipeError:

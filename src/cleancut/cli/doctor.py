@@ -33,8 +33,21 @@ class Line:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The flags of ``doctor``."""
-    parser.epilog = "examples:\n  cleancut doctor\n  cleancut doctor --probe    measure anew\n"
-    parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.epilog = (
+        "examples:\n  cleancut doctor\n  cleancut doctor --probe    measure anew\n"
+        "  cleancut doctor --report -o report.md    for a bug report; names nobody, has no keys\n"
+    )
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="print JSON")
+    form.add_argument(
+        "--report",
+        action="store_true",
+        help="print Markdown for a bug report: versions, packages, models, settings; without names "
+        "of user, host and home folder, keys and passwords",
+    )
+    parser.add_argument(
+        "-o", "--output", type=Path, metavar="FILE", help="write what is printed to a file instead"
+    )
     parser.add_argument(
         "--probe", action="store_true", help="measure the backends of every pulled model again"
     )
@@ -44,17 +57,26 @@ def run(args: argparse.Namespace) -> int:
     """Print every finding; exit code 3 if something keeps pictures from being cut."""
     lines = [*_software(), *_hardware(), *_folders(), *_models(args.probe), *_tools()]
     if args.json:
-        print(json.dumps([asdict(line) for line in lines], indent=1))
+        text = json.dumps([asdict(line) for line in lines], indent=1) + "\n"
+    elif args.report:
+        from cleancut.cli.doctor_report import markdown
+
+        text = markdown(lines, os.environ)
     else:
-        for line in lines:
-            sign = "!" if line.problem else " "
-            print(
-                f"{sign} {line.topic:<12} {line.what}"
-                + (f": {line.problem}" if line.problem else "")
-            )
-            if line.remedy:
-                print(f"{'':>14} mend it: {line.remedy}")
+        text = "".join(_told(line) for line in lines)
+    if args.output is None:
+        print(text, end="")
+    else:
+        from cleancut.imaging.files import write_atomic
+
+        write_atomic(args.output, text.encode("utf-8"))
     return 3 if any(line.problem and line.topic in BLOCKING for line in lines) else 0
+
+
+def _told(line: Line) -> str:
+    text = f"{'!' if line.problem else ' '} {line.topic:<12} {line.what}"
+    text += f": {line.problem}\n" if line.problem else "\n"
+    return text + (f"{'':>14} mend it: {line.remedy}\n" if line.remedy else "")
 
 
 def _software() -> list[Line]:

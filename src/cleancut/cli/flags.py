@@ -91,7 +91,7 @@ def _preset(name: str) -> dict[str, Any]:
     """The options of a preset: one by name, or the user's own in a TOML file."""
     if not name.lower().endswith(".toml"):
         return preset_options(name)
-    import tomllib
+    from cleancut.toml import tomllib
 
     try:
         with Path(name).open("rb") as file:

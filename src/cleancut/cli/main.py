@@ -259,6 +259,10 @@ def _module(name: str) -> ModuleType:
         from cleancut.cli import serve
 
         return serve
+    if name == "mcp":
+        from cleancut.cli import mcp
+
+        return mcp
     if name == "distill":
         from cleancut.cli import distill
 
@@ -271,6 +275,10 @@ def _module(name: str) -> ModuleType:
         from cleancut.cli import doctor
 
         return doctor
+    if name == "completion":
+        from cleancut.cli import completion
+
+        return completion
     if name == "demo":
         from cleancut.cli import demo
 
@@ -291,6 +299,8 @@ COMMANDS = {
     "distill": "train a small network of your own on what a large one says",
     "serve": "an HTTP server that clients of remove.bg and rembg can point at",
     "keys": "who may use the server, and how much of it",
+    "mcp": "a server for agents: Claude, Cursor, VS Code and others cut pictures out here",
+    "completion": "what makes a shell complete cleancut's commands, options and names",
     "doctor": "what is installed, which backend each model runs on, what to mend",
     "demo": "cut out two photographs, before and after the default models are pulled",
     "bench": "measure start-up and speed, beside rembg",

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TextIO
 
 from cleancut.catalog import ModelSpec, catalog, default_models, find, refuse_non_commercial
-from cleancut.cli import optimize
+from cleancut.cli import models_export, optimize
 from cleancut.cli.main import EXIT_SOME_FAILED, report
 from cleancut.errors import BadOption, CleancutError, WeightsError
 
@@ -23,6 +23,7 @@ examples:
   cleancut models pull u2net modnet
   cleancut models import ~/Downloads   every file whose sha256 is in the catalog
   cleancut models optimize isnet --calibrate ~/Pictures    an int8 copy, twice as fast
+  cleancut models export cleancut-nano --to tflite -o app   for a phone or a browser
   cleancut models verify
   cleancut models where
 """
@@ -56,6 +57,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     imported.add_argument("paths", nargs="+", type=Path, metavar="PATH")
     imported.add_argument("--name", help="the model the file must be")
     optimize.add_arguments(action("optimize", optimize.HELP))
+    models_export.add_arguments(action("export", models_export.HELP))
     action("verify", "hash the stored files and those of the package again").add_argument(
         "names", nargs="*"
     )
@@ -71,6 +73,7 @@ def run(args: argparse.Namespace) -> int:
         "pull": _pull,
         "import": _import,
         "optimize": optimize.run,
+        "export": models_export.run,
         "verify": _verify,
         "remove": _remove,
         "where": _where,

@@ -25,6 +25,7 @@ examples:
   cleancut serve                                  http://127.0.0.1:7000, for this machine only
   cleancut serve --open                           and its page in the browser
   cleancut serve --model isnet --queue 64 --memory-limit 2GB
+  cleancut serve --device gpu --gpus 0,1
   cleancut keys add shop && cleancut serve --host 0.0.0.0
   cleancut serve --redis redis://cache.lan:6379/0 --data /srv/cleancut
 
@@ -82,7 +83,8 @@ _LIMITS: tuple[_Row, ...] = (
     ("queue", _whole, "N", "pictures that may wait (32); beyond it clients get 429"),
     ("workers", _whole, "N", "pictures in work at once (the processors and one more)"),
     ("threads", _whole, "N", "threads of one network (the processors)"),
-    ("memory_limit", _size, "SIZE", "of the working process, like 2GB (a share of what is free)"),
+    ("gpus", str, "WHICH", "NVIDIA GPUs: all (where one is used), a number of them, or 0,1"),
+    ("memory_limit", _size, "SIZE", "of the working processes, like 2GB (a share of what is free)"),
     ("max_body", _size, "SIZE", "of one picture as it is sent (22MiB)"),
     ("max_job_body", _size, "SIZE", "of all pictures of one job (512MiB)"),
     ("max_job_items", _whole, "N", "pictures of one job (1000)"),

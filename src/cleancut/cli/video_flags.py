@@ -13,8 +13,8 @@ EPILOG = """\
 examples:
   cleancut video talk.mp4                            -> talk.cutout.webm, transparent, with sound
   cleancut video talk.mp4 -o talk.mov                ProRes 4444, for editors
-  cleancut video talk.mp4 -o talk.mp4 -b '#00b140'   over a colour
-  cleancut video talk.mp4 -o talk.mp4 -b office.jpg  over a picture; or a video; or blur
+  cleancut video talk.mp4 -o green.mp4 -b '#00b140'  over a colour
+  cleancut video talk.mp4 -o desk.mp4 -b office.jpg  over a picture; or a video; or blur
   cleancut video talk.mp4 -o 'frames/%05d.png'       numbered pictures
   cleancut video 'shot/%05d.png' --rate 24 -o shot.mov
   cleancut video talk.mp4 -o matte.mp4 --matte-only

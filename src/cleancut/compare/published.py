@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-import tomllib
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from types import MappingProxyType
 
 from cleancut.errors import BadOption
+from cleancut.toml import tomllib
 
 #: What a published figure may measure: its name on a page, the most it can be, whether more is
 #: better. ``None``: no limit.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import datetime, timezone
 from pathlib import Path
 
 from cleancut import __version__
@@ -207,7 +207,7 @@ class _Taking:
         begun = Comparison(
             version=__version__,
             pipeline=PIPELINE_VERSION,
-            date=datetime.now(UTC).date().isoformat(),
+            date=datetime.now(timezone.utc).date().isoformat(),
             machine=machine(),
             data=_name(self.plan.data),
             commands=(self.plan.command,) if self.plan.command else (),

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-import tomllib
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal, get_args
 
 from cleancut.errors import BadOption
+from cleancut.toml import tomllib
 
 #: "says": the output holds a pattern; "wrote": a cutout appeared; "kept": a second run of the same
 #: command left the first one's file as it was.

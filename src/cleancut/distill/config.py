@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import math
 import re
-import tomllib
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal, get_args
 
 from cleancut.errors import BadOption
+from cleancut.toml import tomllib
 
 Kind = Literal["nano", "portrait", "onnx"]
 Subject = Literal["any", "person"]

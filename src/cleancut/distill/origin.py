@@ -14,7 +14,6 @@ states them, a table a prefix, ::
 from __future__ import annotations
 
 import json
-import tomllib
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
@@ -27,6 +26,7 @@ from cleancut.distill.config import TrainConfig, load_config
 from cleancut.distill.labels import read_rows
 from cleancut.errors import BadOption, InputNotFound, UnknownModel
 from cleancut.imaging.files import write_atomic
+from cleancut.toml import tomllib
 
 FILE, TERMS = "origin.json", "data.toml"
 _TERMS_KEYS = ("content", "source", "terms", "free")

@@ -7,6 +7,7 @@ put together here, since its own way over PIL images holds 8 bits and composes t
 from __future__ import annotations
 
 import io
+import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -29,6 +30,9 @@ _RGB = 3
 _TRANSPARENCY, _MASK = -1, -2
 _INCH, _FIXED = 1, 65536
 _STRIP_ROWS = 256
+#: What tag 37724 begins with, and how Photoshop shows masks: red, half opaque.
+_SOURCE_DATA = b"Adobe Photoshop Document Data Block\0"
+_OVERLAY = struct.pack(">6HBx", 0, 65535, 0, 0, 0, 50, 128)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -39,6 +43,17 @@ class Layer:
     rgb: Rgb
     mask: Alpha | None = None
     visible: bool = True
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Document:
+    """``layers``, the lowest first, and what they show together: ``merged``, on white where there
+    is ``alpha``, its transparency.
+    """
+
+    layers: tuple[Layer, ...]
+    merged: Rgb
+    alpha: Alpha | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +89,26 @@ def encode_psd(
 
     Raises as ``write_psd``, and ``BadArray``.
     """
+    document = layered(rgb, alpha, original=original, background=background)
+    return write_psd(
+        document.layers,
+        document.merged,
+        document.alpha,
+        sixteen_bit=rgb.dtype == np.uint16 if sixteen_bit is None else sixteen_bit,
+        icc=icc,
+        exif=exif,
+        dpi=dpi,
+    )
+
+
+def layered(
+    rgb: Rgb,
+    alpha: Alpha | None = None,
+    *,
+    original: Rgb | None = None,
+    background: Rgb | None = None,
+) -> Document:
+    """A cutout as layers, as ``encode_psd`` describes them; raises ``BadArray``."""
     for picture in (rgb, original, background):
         if picture is not None and check_rgb(picture).shape != rgb.shape:
             raise BadArray(f"layers of {picture.shape} and {rgb.shape} differ in size")
@@ -89,15 +124,26 @@ def encode_psd(
             colours = np.where((alpha == 0)[..., None], original, rgb)
     layers.append(Layer("Subject", colours, alpha))
     merged = rgb if alpha is None else _on(rgb, alpha, background)
-    return write_psd(
-        layers,
-        merged,
-        alpha if background is None else None,
-        sixteen_bit=rgb.dtype == np.uint16 if sixteen_bit is None else sixteen_bit,
-        icc=icc,
-        exif=exif,
-        dpi=dpi,
-    )
+    return Document(tuple(layers), merged, alpha if background is None else None)
+
+
+def source_data(document: Document, *, sixteen_bit: bool) -> bytes:
+    """The layers of ``document`` as Photoshop keeps them inside a big-endian TIFF, in tag 37724.
+
+    After Adobe's "Photoshop TIFF Technical Notes" (2002). Raises ``MissingDependency``.
+    """
+    with extra("psd"):
+        from psd_tools.psd.layer_and_mask import LayerInfoBlock
+    rows, columns = document.merged.shape[:2]
+    depth = _Depth(16 if sixteen_bit else 8, rows, columns)
+    count, records, channels = _packed(document.layers, depth, document.alpha is not None)
+    packed = io.BytesIO()
+    LayerInfoBlock(count, records, channels).write(packed)
+    blocks = ((b"Lr16" if sixteen_bit else b"Layr", packed.getvalue()), (b"LMsk", _OVERLAY))
+    data = _SOURCE_DATA
+    for key, block in blocks:
+        data += b"8BIM" + key + struct.pack(">I", len(block)) + block + bytes(-len(block) % 4)
+    return data
 
 
 def _on(rgb: Rgb, alpha: Alpha, background: Rgb | None) -> Rgb:
@@ -178,23 +224,27 @@ def read_merged(data: bytes) -> tuple[NDArray[Any], NDArray[Any] | None]:
 def _layers(layers: Sequence[Layer], depth: _Depth, *, transparent: bool) -> tuple[Any, Any]:
     """The section of layers, and the tagged block that holds it instead at 16 bits."""
     from psd_tools.constants import Tag
-    from psd_tools.psd.layer_and_mask import (
-        ChannelImageData,
-        LayerInfo,
-        LayerInfoBlock,
-        LayerRecords,
-    )
+    from psd_tools.psd.layer_and_mask import LayerInfo, LayerInfoBlock
     from psd_tools.psd.tagged_blocks import TaggedBlock, TaggedBlocks
 
-    packed = [_layer(layer, depth) for layer in layers]
-    # A negative count says that the merged picture's fourth channel is its transparency.
-    count = -len(packed) if transparent else len(packed)
-    records = LayerRecords([record for record, _ in packed])
-    channels = ChannelImageData([data for _, data in packed])
+    count, records, channels = _packed(layers, depth, transparent)
     if depth.bits == 8:
         return LayerInfo(count, records, channels), TaggedBlocks()
     block = TaggedBlock(key=Tag.LAYER_16, data=LayerInfoBlock(count, records, channels))
     return LayerInfo(), TaggedBlocks([(Tag.LAYER_16, block)])
+
+
+def _packed(layers: Sequence[Layer], depth: _Depth, transparent: bool) -> tuple[int, Any, Any]:
+    """The count, the records and the channels of ``layers``."""
+    from psd_tools.psd.layer_and_mask import ChannelImageData, LayerRecords
+
+    packed = [_layer(layer, depth) for layer in layers]
+    # A negative count says that the merged picture's fourth channel is its transparency.
+    return (
+        -len(packed) if transparent else len(packed),
+        LayerRecords([record for record, _ in packed]),
+        ChannelImageData([data for _, data in packed]),
+    )
 
 
 def _layer(layer: Layer, depth: _Depth) -> tuple[Any, Any]:

@@ -33,6 +33,15 @@ def fit(rgb: Rgb, height: int, width: int, *, spare: float = 2.0) -> Rgb:
     return resized
 
 
+def coarse(rgb: Rgb, height: int, width: int, *, spare: float = 2.0) -> Rgb:
+    """What ``fit`` averages by area in the end: (H, W, 3) halved while it is far too large."""
+    middle = min(height, rgb.shape[0]), min(width, rgb.shape[1])
+    if middle == rgb.shape[:2]:
+        return rgb
+    thinned: Rgb = _halved_evenly(rgb, _halvings(rgb.shape, *middle, spare))
+    return thinned
+
+
 def halved(plane: Any, times: int = 1) -> Any:
     """Means of 2 x 2 pixels, ``times`` times over; a last odd row or column is cut off.
 
@@ -148,7 +157,7 @@ def _resize(array: NDArray[Any], height: int, width: int, spare: float = 2.0) ->
     middle = (min(height, array.shape[0]), min(width, array.shape[1]))
     resized: Any = array
     if middle != array.shape[:2]:
-        resized = _shrink(_halved_evenly(array, _halvings(array.shape, *middle, spare)), *middle)
+        resized = _shrink(coarse(array, height, width, spare=spare), *middle)
     if middle != (height, width):
         resized = cv2.resize(resized, (width, height), interpolation=cv2.INTER_CUBIC)
         if array.dtype == np.float32:  # cubic overshoots; integers saturate by themselves

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import io
 import struct
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import tifffile
@@ -18,10 +19,11 @@ _TEXT_TAGS = (270, 271, 272, 305, 306, 315, 33432)
 #: EXIF and GPS. tifffile refuses to write these tags, so each is written under the number before
 #: it, which keeps the directory sorted, and renamed afterwards.
 _DIRECTORIES = (34665, 34853)
-_LONG = 4
+_LONG, _UNDEFINED = 4, 7
+_PAGE_NAME, _SOURCE_DATA = 285, 37724
 _STRIP_BYTES = 1 << 20
 
-_Tag = tuple[int, str, int, Any, bool]
+_Tag = tuple[int, str | int, int, Any, bool]
 
 
 @dataclass(slots=True)
@@ -39,33 +41,51 @@ def write_tiff(
     icc: bytes | None = None,
     exif: bytes | None = None,
     dpi: tuple[float, float] | None = None,
+    layers: bytes | None = None,
+    pages: Mapping[str, NDArray[Any]] | None = None,
 ) -> bytes:
     """A deflated TIFF of (H, W), (H, W, 3) or (H, W, 4) samples; the fourth is straight alpha.
 
-    ``level`` is zlib's, 1..9: 6 takes four times as long as 1 for a fifth less.
+    ``level`` is zlib's, 1..9: 6 takes four times as long as 1 for a fifth less. ``layers`` is
+    Photoshop's block of them (``psd.source_data``), and ``pages`` are further pictures by name,
+    for readers that do not know the block.
     """
-    colour = pixels.ndim == 3
     kept = _read_exif(exif)
+    order: Literal["<", ">"] = "<" if layers is None else ">"  # the block is big-endian
     out = io.BytesIO()
-    tifffile.imwrite(
-        out,
-        pixels,
-        photometric="rgb" if colour else "minisblack",
-        extrasamples=["unassalpha"] if colour and pixels.shape[2] == 4 else None,
-        compression="zlib",
-        compressionargs={"level": level},
-        predictor=True,
-        rowsperstrip=max(1, _STRIP_BYTES // pixels[0].nbytes),
-        byteorder="<",
-        iccprofile=icc,
-        resolution=dpi,
-        resolutionunit="inch" if dpi is not None else None,
-        software=False,
-        metadata=None,
-        extratags=kept.tags,
-    )
-    _append_directories(out, kept.directories)
+    with tifffile.TiffWriter(out, byteorder=order) as writer:
+
+        def write(page: NDArray[Any], tags: list[_Tag]) -> None:
+            colour = page.ndim == 3
+            writer.write(
+                page,
+                photometric="rgb" if colour else "minisblack",
+                extrasamples=["unassalpha"] if colour and page.shape[2] == 4 else None,
+                compression="zlib",
+                compressionargs={"level": level},
+                predictor=True,
+                rowsperstrip=max(1, _STRIP_BYTES // page[0].nbytes),
+                iccprofile=icc if colour else None,
+                resolution=dpi,
+                resolutionunit="inch" if dpi is not None else None,
+                software=False,
+                metadata=None,
+                extratags=tags,
+            )
+
+        if layers is None:
+            write(pixels, kept.tags)
+        else:
+            block: _Tag = (_SOURCE_DATA, _UNDEFINED, len(layers), layers, True)
+            write(pixels, [_page_name("Cutout"), block, *kept.tags])
+        for name, page in (pages or {}).items():
+            write(page, [_page_name(name)])
+    _append_directories(out, kept.directories, order)
     return out.getvalue()
+
+
+def _page_name(name: str) -> _Tag:
+    return (_PAGE_NAME, "s", 0, name.encode(), True)
 
 
 def _read_exif(block: bytes | None) -> _Kept:
@@ -89,7 +109,9 @@ def _read_exif(block: bytes | None) -> _Kept:
     return kept
 
 
-def _append_directories(out: io.BytesIO, directories: dict[int, dict[int, Any]]) -> None:
+def _append_directories(
+    out: io.BytesIO, directories: dict[int, dict[int, Any]], order: Literal["<", ">"]
+) -> None:
     """Write each directory at the end of the file and point its (so far zero) tag to it."""
     if not directories:
         return
@@ -98,10 +120,11 @@ def _append_directories(out: io.BytesIO, directories: dict[int, dict[int, Any]])
         places = {tag: int(tags[tag - 1].offset) for tag in directories}
     for tag, entries in directories.items():
         offset = (out.seek(0, io.SEEK_END) + 1) & ~1
-        directory = TiffImagePlugin.ImageFileDirectory_v2(ifh=b"II*\0\0\0\0\0")
+        head = b"II*\0\0\0\0\0" if order == "<" else b"MM\0*\0\0\0\0"
+        directory = TiffImagePlugin.ImageFileDirectory_v2(ifh=head)
         for name, value in entries.items():
             directory[name] = value
         out.seek(offset)
         out.write(directory.tobytes(offset))
         out.seek(places[tag])
-        out.write(struct.pack("<HHII", tag, _LONG, 1, offset))
+        out.write(struct.pack(order + "HHII", tag, _LONG, 1, offset))

@@ -59,6 +59,13 @@ def load(spec: ModelSpec, placing: Placing | None = None) -> Model:
 
         return RecurrentModel(spec, session, _reopen(spec, placing, session))
     if spec.family == "saliency":
+        if session.placement.device == "gpu" and session.placement.backend == "ort":
+            from cleancut.backends.ort import OrtSession
+
+            if isinstance(session, OrtSession) and session.memory != "cpu":
+                from cleancut.models.on_device import DeviceModel
+
+                return DeviceModel(spec, session)
         from cleancut.models.saliency import SaliencyModel
 
         return SaliencyModel(spec, session)

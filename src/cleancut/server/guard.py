@@ -151,7 +151,7 @@ class _Body:
         if self._length is not None and self._length - self._taken > DRAIN_BYTES:
             return
         until, taken = time.monotonic() + DRAIN_S, 0
-        with suppress(TimeoutError, OSError):
+        with suppress(asyncio.TimeoutError, OSError):
             while taken <= DRAIN_BYTES and not self.complete:
                 wait = min(DRAIN_SILENCE_S, until - time.monotonic())
                 message = await asyncio.wait_for(self._receive(), max(0.0, wait))
@@ -167,7 +167,7 @@ class _Body:
     async def _begin(self) -> None:
         try:
             await asyncio.wait_for(self._bodies.acquire(), self._patience)
-        except TimeoutError:
+        except asyncio.TimeoutError:
             raise Busy(
                 "too many uploads at the same time", hint="try again", retry_after_s=5
             ) from None
@@ -177,7 +177,7 @@ class _Body:
         began = time.monotonic()
         try:
             message = await asyncio.wait_for(self._receive(), min(self._left, self._window))
-        except TimeoutError:
+        except asyncio.TimeoutError:
             spent = time.monotonic() - began
             self._window -= spent
             self._left -= spent

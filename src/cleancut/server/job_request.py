@@ -16,6 +16,7 @@ from cleancut.server import video_form
 from cleancut.server.form import options_from
 from cleancut.server.job_store import NewItem, NewJob
 from cleancut.server.whole_body import check_json
+from cleancut.weights.digest import sha256_of
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -282,5 +283,4 @@ def _pictures(items: Iterable[NewItem]) -> Iterable[str]:
             yield item.url or ""
         for path in (item.source, item.background):
             if path is not None:
-                with path.open("rb") as file:
-                    yield hashlib.file_digest(file, "sha256").hexdigest()
+                yield sha256_of(path)

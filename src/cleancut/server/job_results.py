@@ -6,7 +6,7 @@ import re
 import zipfile
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime, timezone
 from io import RawIOBase
 from typing import TYPE_CHECKING, Any, BinaryIO
 from urllib.parse import quote
@@ -98,7 +98,7 @@ def result_name(item: ItemRecord) -> str:
 
 def _archive(store: JobStore, job: JobRecord) -> Any:
     drain = _Drain()
-    date = datetime.fromtimestamp(job.finished or job.created, UTC).timetuple()[:6]
+    date = datetime.fromtimestamp(job.finished or job.created, timezone.utc).timetuple()[:6]
     taken: set[str] = set()
     with zipfile.ZipFile(drain, "w", zipfile.ZIP_STORED, allowZip64=True) as out:
         for item in _done(store, job.id):

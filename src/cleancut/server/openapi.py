@@ -18,7 +18,7 @@ _RANGES: dict[str, tuple[float, float]] = {
     "look_ahead": (0, 8),
     "ratio": (0.05, 1),
 }
-_GUIDE_HELP = {
+GUIDE_HELP = {
     "keep_points": "keep what lies there: 'x,y;x,y', pixels of the upright picture or percent",
     "remove_points": "remove what lies there, likewise",
     "keep_box": "the subject lies in this box: 'left,top,right,bottom', likewise",
@@ -126,7 +126,7 @@ def option_fields(*, typed: bool) -> dict[str, Any]:
 def _options(*, typed: bool) -> dict[str, Any]:
     kind: Any = ["string", "null"] if typed else "string"
     found = option_fields(typed=typed)
-    return found | {name: {"type": kind, "description": _GUIDE_HELP[name]} for name in GUIDES}
+    return found | {name: {"type": kind, "description": GUIDE_HELP[name]} for name in GUIDES}
 
 
 def _file(about: str) -> dict[str, Any]:
@@ -155,7 +155,7 @@ def _request_body() -> dict[str, Any]:
     files = {
         "image": _file("the picture"),
         "background_image": _file("a picture to stand behind the subject"),
-        **{name: _file(_GUIDE_HELP[name]) for name in GUIDE_FILES},
+        **{name: _file(GUIDE_HELP[name]) for name in GUIDE_FILES},
     }
     multipart = _object({**files, **_sources(), **_options(typed=False)})
     typed = _object({**_sources(), **_options(typed=True)})

@@ -11,7 +11,7 @@ import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib import resources
-from importlib.resources.abc import Traversable
+from typing import TYPE_CHECKING
 
 from fastapi import APIRouter, Depends
 from starlette.requests import Request
@@ -19,6 +19,9 @@ from starlette.responses import Response
 
 from cleancut.errors import NotFound
 from cleancut.server.auth import visitor
+
+if TYPE_CHECKING:
+    from importlib.resources.abc import Traversable  # novm
 
 INDEX = "index.html"
 #: Files with other suffixes are not served, like the licence of what others wrote.

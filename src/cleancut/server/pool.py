@@ -1,8 +1,9 @@
-"""The pool of work: a bounded line of orders in front, one working process behind.
+"""The pool of work: a bounded line of orders in front, working processes behind.
 
 Orders wait here and not in the working process, so that a client who hangs up costs nothing, and
 whoever is impatient goes first. The process is the batch's: it does several pictures at a time,
 shares networks between them, keeps below a limit of memory, and is replaced when a picture ends it.
+With GPUs there are some for each, which look like one.
 Neither numpy nor a runtime is imported here.
 """
 
@@ -18,6 +19,8 @@ from dataclasses import dataclass
 
 from cleancut.backends.memory import resident_bytes
 from cleancut.batch.budget import usual_limit
+from cleancut.batch.fleet import Fleet
+from cleancut.batch.gpus import local_runner
 from cleancut.batch.job import Finished, Job, Notice
 from cleancut.batch.local import LocalRunner
 from cleancut.batch.process import COMMAND
@@ -52,8 +55,9 @@ class PoolState:
     """How the pool is at one moment.
 
     ``waiting`` and ``patient`` orders wait, ``working`` pictures are in work. ``restarts`` counts
-    working processes that had to be replaced. ``child_pid`` is None and ``child_rss_bytes`` 0 while
-    there is none; the latter also where the system does not say.
+    working processes that had to be replaced. ``child_pid`` (of the first of them) is None and
+    ``child_rss_bytes`` (of all) 0 while there is none; the latter also where the system does not
+    say.
     """
 
     waiting: int
@@ -155,7 +159,7 @@ class Pool:
     def state(self) -> PoolState:
         """What is going on now."""
         runner = self._runner
-        pid = runner.pid
+        pids = runner.pids
         with self._changed:
             waiting, patient = self._waiting(), len(self._line.patient)
             working, children = len(self._out), self._children + runner.children
@@ -164,8 +168,8 @@ class Pool:
             patient=patient,
             working=working,
             restarts=max(0, children - 1),
-            child_pid=pid,
-            child_rss_bytes=(pid and resident_bytes(pid)) or 0,
+            child_pid=pids[0] if pids else None,
+            child_rss_bytes=sum(resident_bytes(pid) or 0 for pid in pids),
             models=runner.models,
         )
 
@@ -243,10 +247,12 @@ class Pool:
                 self._changed.wait_for(lambda: self._ended, pause)
             pause = min(_LONGEST_PAUSE_S, 2 * pause)
 
-    def _new_runner(self) -> LocalRunner:
+    def _new_runner(self) -> LocalRunner | Fleet:
         settings = self._settings
-        return LocalRunner(
+        return local_runner(
             self._config,
+            settings.defaults,
+            gpus=settings.gpus,
             workers=settings.workers,
             timeout_s=settings.timeout_s,
             lasting=True,

@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, TypeVar
 
 from cleancut.cache.breaker import Breaker
@@ -143,7 +143,7 @@ class Quota:
         if limits.megapixels_per_day is None and limits.megapixels_per_month is None:
             return
         account = self.account(caller)
-        now = datetime.fromtimestamp(self._wall(), UTC)
+        now = datetime.fromtimestamp(self._wall(), timezone.utc)
         midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
         for limit, used, name, begins in (
             (limits.megapixels_per_month, account.month, "month", _next_month(midnight)),
@@ -180,7 +180,7 @@ class Quota:
         return self._trouble
 
     def _periods(self) -> tuple[str, str]:
-        now = datetime.fromtimestamp(self._wall(), UTC)
+        now = datetime.fromtimestamp(self._wall(), timezone.utc)
         return f"{now:%Y-%m-%d}", f"{now:%Y-%m}"
 
     def _used(self, caller: str, periods: tuple[str, str]) -> list[Used]:

@@ -27,14 +27,15 @@ class Settings:
     for every one that is pulled. ``cache`` is a place for ``open_cache``. ``redis`` is a redis://
     URL that replicas share for jobs and quotas, None for one server alone. ``queue`` pictures wait
     at most, those in work not counted. ``workers`` pictures are in work at once (None: the cores
-    and one more), ``threads`` are those of one network. ``memory_limit`` is for the working
-    process. ``max_body`` limits one picture as a client sends it, ``max_job_body`` all those of one
-    job, ``job_storage`` pictures and results of all jobs. A callback is told ``webhook_retries``
-    times more when it does not hear. ``timeout_s`` is for one picture, ``body_timeout_s`` for a
-    whole request to arrive, ``header_timeout_s`` for its head, ``grace_s`` for what was accepted
-    when the server ends. ``keep_s`` is how long a job's results can be fetched. ``secret`` signs
-    links and webhooks; without one, one is made in ``data``. ``public_url`` is what links begin
-    with. ``improve`` keeps pictures that clients send for review. ``fetch`` lets clients name URLs,
+    and one more), ``threads`` are those of one network. ``gpus`` are the NVIDIA GPUs to work on,
+    None for all where networks run on one. ``memory_limit`` is for the working processes together.
+    ``max_body`` limits one picture as a client sends it, ``max_job_body`` all those of one job,
+    ``job_storage`` pictures and results of all jobs. A callback is told ``webhook_retries`` times
+    more when it does not hear. ``timeout_s`` is for one picture, ``body_timeout_s`` for a whole
+    request to arrive, ``header_timeout_s`` for its head, ``grace_s`` for what was accepted when the
+    server ends. ``keep_s`` is how long a job's results can be fetched. ``secret`` signs links and
+    webhooks; without one, one is made in ``data``. ``public_url`` is what links begin with.
+    ``improve`` keeps pictures that clients send for review. ``fetch`` lets clients name URLs,
     ``fetch_from`` are hosts or networks that may be asked although they are private. ``page``
     serves the web page beside the APIs. ``video`` takes videos as jobs where the extra ``video`` is
     installed: ``max_video`` limits one as it is sent, ``max_video_minutes`` what is cut out of it,
@@ -54,6 +55,7 @@ class Settings:
     queue: int = 32
     workers: int | None = None
     threads: int | None = None
+    gpus: str | None = None
     memory_limit: int | None = None
     max_body: int = 22 * MIB
     max_job_body: int = 512 * MIB

@@ -16,7 +16,7 @@ import time
 import traceback
 from collections.abc import Callable, Iterable, MutableMapping
 from contextlib import suppress
-from datetime import UTC, datetime
+from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
 from prometheus_client import (
@@ -287,8 +287,9 @@ class _JsonLines(logging.Formatter):
     """One line of JSON a record; the fields of a request stand beside time and event."""
 
     def format(self, record: logging.LogRecord) -> str:
-        when = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
-        line: dict[str, Any] = {"time": when, "level": record.levelname.lower()}
+        when = datetime.fromtimestamp(record.created, timezone.utc)
+        line: dict[str, Any] = {"time": when.isoformat(timespec="milliseconds")}
+        line["level"] = record.levelname.lower()
         line["event"] = record.getMessage()
         line.update(getattr(record, "fields", {}))
         if record.exc_info:
@@ -300,7 +301,7 @@ class _TextLines(logging.Formatter):
     """The same for people: time, event, then name=value."""
 
     def format(self, record: logging.LogRecord) -> str:
-        when = datetime.fromtimestamp(record.created, UTC).strftime("%H:%M:%S")
+        when = datetime.fromtimestamp(record.created, timezone.utc).strftime("%H:%M:%S")
         found = dict(getattr(record, "fields", {}))
         trace = found.pop("trace", "")
         parts = [when, record.getMessage(), *(f"{k}={v}" for k, v in found.items())]

@@ -11,6 +11,7 @@ from typing import Any
 from cleancut.options import parse_background
 from cleancut.server.form import GUIDE_FILES
 from cleancut.server.order import Order
+from cleancut.weights.digest import sha256_of
 
 
 def twin_key(order: Order) -> str | None:
@@ -20,21 +21,16 @@ def twin_key(order: Order) -> str | None:
     """
     try:
         parts: dict[str, Any] = {
-            "source": _digest(order.source),
+            "source": sha256_of(order.source),
             "options": asdict(order.options),
             "guidance": {
-                name: _digest(Path(value)) if name in GUIDE_FILES else value
+                name: sha256_of(Path(value)) if name in GUIDE_FILES else value
                 for name, value in order.guidance.items()
             },
         }
         background = parse_background(order.options.background)
         if background is not None and background.path is not None:
-            parts["options"]["background"] = _digest(Path(background.path))
+            parts["options"]["background"] = sha256_of(Path(background.path))
     except OSError:
         return None
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -17,7 +17,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
+from datetime import datetime, timezone
 from typing import Any, Protocol
 
 from cleancut.errors import AddressRefused, CleancutError, StorageFailed
@@ -82,7 +82,8 @@ def body_of(event: Event, links: Links, base: str) -> bytes:
 
 def told_time(seconds: float) -> str:
     """A time as RFC 3339 writes it, in UTC."""
-    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+    when = datetime.fromtimestamp(seconds, timezone.utc)
+    return when.isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
 class Webhooks:

@@ -26,10 +26,11 @@ from cleancut.video.mattes import Matted
 from cleancut.video.options import EngineChoice, VideoOptions, check_for_video
 
 if TYPE_CHECKING:
-    from typing import TypeAlias, Unpack
+    from typing import TypeAlias
 
     from numpy.typing import NDArray
     from PIL.Image import Image
+    from typing_extensions import Unpack
 
     from cleancut.arrays import Alpha, Rgb
     from cleancut.engine import Engine

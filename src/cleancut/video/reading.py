@@ -16,7 +16,8 @@ from cleancut.imaging.files import missing
 
 if TYPE_CHECKING:
     from types import TracebackType
-    from typing import Self
+
+    from typing_extensions import Self
 
     from cleancut.video.frame import Frame, VideoInfo
 

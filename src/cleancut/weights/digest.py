@@ -15,14 +15,18 @@ from pathlib import Path
 
 #: A file changed this recently may change again within the clock's grain, unseen: do not remember.
 SETTLED_S = 2.0
+_BLOCK = 1 << 18
 
 
 def sha256_of(path: Path) -> str:
     """sha256 of the file's bytes as 64 hex digits; ``OSError`` if it cannot be read."""
     import hashlib
 
+    digest = hashlib.sha256()
     with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+        while block := file.read(_BLOCK):
+            digest.update(block)
+    return digest.hexdigest()
 
 
 def remembered_sha256(path: Path, cache: Path, *, now: float | None = None) -> str:

@@ -1,0 +1,1 @@
+"""cleancut in napari; ``napari.yaml`` says what there is."""

@@ -1,0 +1,1 @@
+"""Mattes as annotations: outlines, boxes, and the files that other tools read them from."""

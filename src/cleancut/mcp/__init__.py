@@ -1,0 +1,1 @@
+"""An MCP server: agents cut pictures out on this machine, inside folders they were given."""
