@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .PHONY: demo serve test test-napari soak check lint fmt docs docs-serve docs-picture bundle measured bench-start bench-speed bench-server \
-	bench-page bench-accuracy bench-compare bench-video bench-gpu licences sbom clean
+	bench-page bench-accuracy bench-compare bench-video bench-gpu browser-demo licences sbom clean
 
 demo: $(VENV)/.installed
 	@$(BIN)/cleancut demo $(if $(IMAGE),"$(IMAGE)") -o demo-out
@@ -27,7 +27,7 @@ test: $(VENV)/.dev
 	$(BIN)/python -m pytest $(TRAINING)
 
 # The plug-in for napari, beside napari: its pytest plugins do not survive the settings of our other tests.
-test-napari: $(VENV)/.dev
+test-napari:
 	test -x .venv-napari/bin/python || $(PYTHON) -m venv .venv-napari
 	.venv-napari/bin/python -m pip install --quiet --editable . --editable integrations/napari 'PyQt6>=6.8' pytest pytest-timeout
 	.venv-napari/bin/npe2 validate napari-cleancut
@@ -60,6 +60,11 @@ docs-picture: $(VENV)/.dev
 	$(BIN)/cleancut models pull selfie
 	$(BIN)/python docs/page_pictures.py
 	$(BIN)/python docs/recipe_pictures.py
+
+# The static page that cuts out in the browser, in integrations/browser/dist.
+browser-demo: $(VENV)/.installed
+	$(BIN)/python -m pip install --quiet --editable '.[mobile]'
+	$(BIN)/python integrations/browser/build.py
 
 # Puts an exported student (NAME.onnx with NAME.toml beside it) and its catalog row into the package.
 bundle: $(VENV)/.dev

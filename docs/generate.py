@@ -21,8 +21,8 @@ from cleancut.cli.main import COMMANDS, EXIT_CODES, build_parser
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))
 
-from man_page import man_page
-from reference_pages import http_page, python_page
+from man_page import man_page  # noqa: E402
+from reference_pages import http_page, python_page  # noqa: E402
 
 README = HERE.parent / "README.md"
 HEAD = "<!-- made by docs/generate.py; run `make docs` -->\n\n"

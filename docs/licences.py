@@ -1,7 +1,7 @@
 """Write docs/licences.md: what cleancut installs beside itself, and under which licences.
 
-Run by ``make licences`` where the extras are installed. A package that is not here keeps the licence that
-the page says; a package that nobody has looked at is an error.
+Run by ``make licences`` where the extras are installed. A package that is not here keeps the
+licence that the page says; a package that nobody has looked at is an error.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ HEAD = """<!-- made by docs/licences.py; run `make licences` -->
 
 cleancut is under Apache-2.0, and so are the models in the package; those that can be pulled are in
 [models](models.md). Below is every package that cleancut names itself, with the licence that the
-package states. `make sbom` writes all packages of an installation with their versions, those that these
-need included, as CycloneDX: `sbom/cleancut.cdx.json`, and `sbom/cleancut-extras.cdx.json` for the extras
-that need no GPU, cluster or training.
+package states. `make sbom` writes all packages of an installation with their versions, those that
+these need included, as CycloneDX: `sbom/cleancut.cdx.json`, and `sbom/cleancut-extras.cdx.json`
+for the extras that need no GPU, cluster or training.
 
-Wheels may hold libraries with licences of their own: that of opencv-python-headless FFmpeg (LGPL-2.1),
-those of the extras `video` and `camera` (av) and `heic` (pillow-heif) x264 or x265, which are under the
-**GPL-2.0**, as pyvirtualcam is. Nothing of that kind comes with a plain `pip install cleancut`. Who hands
-cleancut on with those extras should look at that first.
+Wheels may hold libraries with licences of their own: that of opencv-python-headless FFmpeg
+(LGPL-2.1), those of the extras `video` and `camera` (av) and `heic` (pillow-heif) x264 or x265,
+which are under the **GPL-2.0**, as pyvirtualcam is. Nothing under the GPL comes with a plain
+`pip install cleancut`. Who hands cleancut on with those extras should look at that first.
 
 """
 #: What packages state in words of their own, as SPDX says it.

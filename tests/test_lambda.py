@@ -10,7 +10,6 @@ import os
 import shutil
 import subprocess
 import sys
-
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +19,6 @@ from PIL import Image
 from tests.portraits import Person, drawn
 
 FOLDER = Path(__file__).parents[1] / "deploy" / "lambda"
-
 
 
 @pytest.fixture(scope="module")

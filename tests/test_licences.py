@@ -1,4 +1,4 @@
-"""What is installed with the package: nothing that would bind its users, and a table that is true."""
+"""What is installed with the package: nothing under the GPL, and a table that is true."""
 
 from __future__ import annotations
 

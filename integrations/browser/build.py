@@ -67,7 +67,7 @@ def export_network(model: str, target: Path) -> None:
 
 
 def seal(dist: Path) -> None:
-    """The service worker learns what the page consists of; ``_headers`` is for hosts that read it."""
+    """The service worker learns what the page consists of; ``_headers`` is for hosts that read."""
     files = sorted(path for path in dist.rglob("*") if path.is_file() and path.name != "sw.js")
     names = {path: path.relative_to(dist).as_posix() for path in files}
     digest = hashlib.sha256((HERE / "sw.js").read_bytes())
@@ -113,4 +113,6 @@ if __name__ == "__main__":
     given = parser.parse_args()
     build(given.output, given.model)
     size = sum(path.stat().st_size for path in given.output.rglob("*") if path.is_file())
-    sys.stdout.write(f"{given.output}: {size / 1e6:.1f} MB; python -m http.server -d {given.output}\n")
+    sys.stdout.write(
+        f"{given.output}: {size / 1e6:.1f} MB; python -m http.server -d {given.output}\n"
+    )

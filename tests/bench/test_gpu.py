@@ -14,7 +14,7 @@ from cleancut.bench import child_batches, child_stream
 from cleancut.bench import gpu as module
 from cleancut.bench.gpu import MARKERS, GpuPlan, gpu
 from cleancut.bench.gpu_rows import GpuBench, difference, measure_rembg, measure_stream, steady_rate
-from cleancut.bench.measure import Sample
+from cleancut.bench.measure import Figure, Sample
 from cleancut.bench.report import Report
 from cleancut.bench.sides import Side
 from cleancut.cli.main import main
@@ -125,6 +125,16 @@ def test_share_of_the_network_and_times_of_rembg_come_from_one_run(tmp_path: Pat
     assert times.cleancut is not None
     assert (times.cleancut.median, times.met) == (pytest.approx(10), True)
     assert bench.notes == ["1: isnet alone on there, pictures a second by batch: 1: 70.0, 8: 120.0"]
+
+
+def test_a_share_of_what_ran_differently_is_not_told(tmp_path: Path) -> None:
+    bench = bench_of(tmp_path, "gpu", ran_on="gpu")
+    bench.alone["isnet"], bench.places["isnet"] = Figure((120.0,)), "ort gpu f16"
+    (stream,) = measure_stream(bench)
+    assert stream.ratio == pytest.approx(10)
+    assert bench.notes == [
+        "2: no share for isnet: alone it ran on ort gpu f16, in the stream on there"
+    ]
 
 
 def test_what_ran_elsewhere_or_lost_pictures_is_no_figure(tmp_path: Path) -> None:

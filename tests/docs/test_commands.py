@@ -25,6 +25,7 @@ NOT_TYPED = {
     r"^(docker|gh|claude|uvx) ": "programs of others",
     r"^make ": "the repository's own targets; the README's two are tested in test_repo.py",
     r"^cleancut models (pull|import)": "downloads weights: tests/weights does it",
+    r"^cleancut models export": "minutes, and TensorFlow: tests/cli/test_models_export.py does it",
     r"^cleancut models optimize": "minutes, and the extra's packages: tests/optimize does it",
     r"^cleancut demo": "downloads two photographs and three models",
     r"^cleancut bench": "minutes to hours, other tools and data sets: tests/bench, tests/compare",

@@ -11,6 +11,7 @@ import zlib
 
 import cv2
 import numpy as np
+import PIL
 import pytest
 import tifffile
 from PIL import Image
@@ -71,6 +72,8 @@ def test_pillow_written_tiffs_look_as_pillow_shows_them(compression, mode):
     image = (
         image.convert("RGB").convert(mode) if mode not in ("LA", "RGBA") else image.convert(mode)
     )
+    if (mode, compression) == ("YCbCr", "raw") and int(PIL.__version__.split(".")[0]) < 13:
+        pytest.skip("Pillow cannot read what it has written here before 13")
     picture = decode(with_pillow(image, compression=compression))
     assert np.abs(picture.rgb.astype(int) - np.asarray(image.convert("RGB"))).max() <= 1
     if mode in ("LA", "RGBA"):

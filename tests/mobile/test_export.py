@@ -108,6 +108,8 @@ def test_what_cannot_be_exported_is_refused(tmp_path: Path) -> None:
         export(find("rvm"), tmp_path, to="tflite", pictures=PICTURES)
     with pytest.raises(BadOption, match="--size 100"):
         export(find("nano"), tmp_path, to="tflite", size=100, pictures=PICTURES)
+    with pytest.raises(BadOption, match="one size only"):
+        export(find("deeplabv3plus-portrait"), tmp_path, to="coreml", size=256, pictures=PICTURES)
     (tmp_path / "file").write_text("")
     with pytest.raises(OutputNotWritable):
         export(find("nano"), tmp_path / "file", to="onnx-web", pictures=PICTURES[:1])

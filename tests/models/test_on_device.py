@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 from PIL import Image
 
-from cleancut.backends import ort
+from cleancut.backends import gpus, ort
 from cleancut.backends.base import Placement
 from cleancut.bench.pictures import fetch_demo_pictures
 from cleancut.catalog import ModelSpec, Recipe, catalog, find
@@ -224,3 +224,16 @@ def test_three_at_once_are_answered_as_one_by_one(name: str) -> None:
     for index in range(3):
         alone = session.run({port: feeds[index : index + 1]})[output]
         assert np.abs(together[index : index + 1] - alone).max() < 1e-3
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not gpus.driver().gpus, reason="no NVIDIA GPU here: the kernels are not tested")
+def test_a_real_gpu_answers_as_the_processor(nano: tuple[SaliencyModel, DeviceModel]) -> None:
+    model = load.load(find("nano"), load.Placing(backend="ort", device="gpu", precision="f32"))
+    assert isinstance(model, DeviceModel)
+    assert model.placement.provider == "CUDAExecutionProvider"
+    pictures = [subject(300 + 50 * n, 400) for n in range(12)]
+    with ThreadPoolExecutor(12) as pool:
+        list(pool.map(model.predict, pictures))
+    for picture in pictures:
+        compare(nano[0], model, picture)

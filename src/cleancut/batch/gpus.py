@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from cleancut.options import Options
 
 #: Pictures at once in one process beside a GPU. Reading, refining and writing them holds the
-#: interpreter's lock for 6 % of its processor time (py-spy, 0.7 megapixels, u2netp): eight wait for
-#: each other little, and sixteen for each other only.
+#: interpreter's lock for 6 to 7 % of their processor time (py-spy, 0.7 megapixels, u2netp): eight
+#: wait for each other little, and more than fifteen gain nothing.
 PICTURES_A_PROCESS = 8
 
 

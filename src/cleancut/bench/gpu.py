@@ -82,6 +82,9 @@ def gpu(plan: GpuPlan, tell: Tell) -> Report:
         )
         sides: dict[str, Side] = {"rembg": theirs} if theirs else {}
         sides["cleancut"] = ours
+        if plan.device == "cpu":  # else the network alone and the stream may choose differently
+            tell("cleancut measures its backends")
+            ours.run("models", "pull", *weights)
         bench = GpuBench(sides, plan.device, plan.precision, plan.models, plan.runs, plan.seconds)
         bench.work, bench.images = work, images
         rows = gather(MEASUREMENTS, bench, plan.only, tell)

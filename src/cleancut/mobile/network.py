@@ -45,7 +45,8 @@ def slimmed(path: Path, recipe: Recipe) -> ModelProto:
     """The network at ``path`` for one picture of ``recipe.size``, constants folded, in float32.
 
     One input, one output (the recipe's, else the first). Raises ``MissingDependency`` without the
-    extra ``mobile``, ``WeightsCorrupt`` for a file that is no ONNX network.
+    extra ``mobile``, ``WeightsCorrupt`` for a file that is no ONNX network, ``BadOption`` for one
+    of several inputs or of another size.
     """
     with extra("mobile"):
         import onnx
@@ -75,7 +76,14 @@ def slimmed(path: Path, recipe: Recipe) -> ModelProto:
             f"{path.name} has {len(inputs)} inputs; only networks of one picture can be exported",
             hint=_HINT,
         )
-    for dim, side in zip(inputs[0].type.tensor_type.shape.dim, shape, strict=True):
+    dims = inputs[0].type.tensor_type.shape.dim
+    for dim, side in zip(dims, shape, strict=True):
+        if dim.dim_value not in (0, side):
+            raise BadOption(
+                f"{path.name} takes pictures of one size only, not {width} x {height}",
+                hint="leave out --size",
+            )
+    for dim, side in zip(dims, shape, strict=True):
         dim.Clear()
         dim.dim_value = side
     graph.output[0].type.tensor_type.ClearField("shape")

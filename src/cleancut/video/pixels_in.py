@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 _YCGCO = 8
 #: Matrices that players, and so we, read as another one: BT.2020 constant luminance.
 _NEARLY = {10: 9}
+#: Flags of swscale's; PyAV has no names for them before 18.
+_ACCURATE_RND, _FULL_CHR_H_INT = 0x40000, 0x2000
 #: Codecs whose chroma lies in the middle of its luma; H.264 and its kin have it at the left.
 _CENTRED = {"mjpeg", "mpeg1video", "vp8", "theora", "amv", "libvpx"}
 
@@ -125,7 +127,7 @@ class PixelReader:
             name = ("yuva444p" if self.layout.alpha else "yuv444p") + ("16le" if deep else "")
         span = 2 if self.layout.full_range else 1
         width, height = self.layout.size
-        flags = Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT
+        flags: int = Interpolation.BICUBIC | _ACCURATE_RND | _FULL_CHR_H_INT
         # One range on both sides: only the format may change here.
         return self._scaler.reformat(
             frame, width, height, name, src_color_range=span, dst_color_range=span,
