@@ -162,6 +162,7 @@ def _signature(name: str, value: Any) -> str:
         tail = "" if back is inspect.Signature.empty else f" -> {back}"
         text = f"{name}(\n" + "\n".join(rows) + f"\n){tail}"
     text = re.sub(r"(: |-> )'([^']*)'", r"\1\2", text)
+    text = re.sub(r"<(?:built-in )?function (\w+)[^>]*>", r"\1", text)
     text = re.sub(r"\((\n    )?self(, |,(?=\n)|(?=\)))", "(", text)
     return f"```py\n{text}\n```\n\n"
 

@@ -68,6 +68,7 @@ async function offline() {
 /** @param {Blob & {name?: string}} file */
 async function take(file) {
   const turn = ++newest;
+  document.documentElement.dataset.busy = "";
   tell("working");
   progress("busy");
   const started = performance.now();
@@ -92,7 +93,10 @@ async function take(file) {
     if (error instanceof Refused) tell(error.key, error.values, true);
     else if (document.documentElement.dataset.ready) tell("bad.run", { why: error.message }, true);
   } finally {
-    if (turn === newest && document.documentElement.dataset.ready) progress(null);
+    if (turn === newest) {
+      delete document.documentElement.dataset.busy;
+      if (document.documentElement.dataset.ready) progress(null);
+    }
   }
 }
 
@@ -120,6 +124,7 @@ function paint({ pixels, width, height }) {
 function compare(percent) {
   slider.value = String(percent);
   view.style.setProperty("--at", `${percent}%`);
+  view.style.setProperty("--part", String(percent / 100));
 }
 
 function fit() {

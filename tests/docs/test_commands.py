@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from cleancut.errors import BadOption
+from cleancut.server.keys import Keys
 from tests.docs import scene
 from tests.docs.fences import PAGES, ROOT, commands
 from tests.docs.typed import Desk, environment, parse, segments
@@ -23,6 +24,7 @@ from tests.server.process import Running, ended
 NOT_TYPED = {
     r"^(pip|python3? -m pip|python3? -m venv|uv|pipx|npm|npx) ": "installs packages",
     r"^(docker|gh|claude|uvx) ": "programs of others",
+    r"-m http\.server": "serves a folder of the repository until it is stopped",
     r"^make ": "the repository's own targets; the README's two are tested in test_repo.py",
     r"^cleancut models (pull|import)": "downloads weights: tests/weights does it",
     r"^cleancut models export": "minutes, and TensorFlow: tests/cli/test_models_export.py does it",
@@ -67,24 +69,35 @@ def measured(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 class Served:
-    """One server for all curl lines; started when the first of them comes."""
+    """The servers of all curl lines, one that wants a key; each started when it is first asked."""
 
-    def __init__(self, folder: Path, env: dict[str, str], stack: ExitStack) -> None:
-        self._live = Running(folder / "server", ("--model", "cleancut-nano"), env)
-        self._stack = stack
+    def __init__(self, folder: Path, measured: Path, stack: ExitStack) -> None:
+        self._folder, self._measured, self._stack = folder, measured, stack
+        self._live: dict[bool, tuple[str, str]] = {}
 
-    def __call__(self) -> Running:
-        if self._live.process is None:
-            self._stack.enter_context(ended(self._live))
-            self._live.start()
-        return self._live
+    def __call__(self, *, keyed: bool) -> tuple[str, str]:
+        """The address, and the key if one is wanted."""
+        if keyed not in self._live:
+            self._live[keyed] = self._started(self._folder / ("keyed" if keyed else "open"), keyed)
+        return self._live[keyed]
+
+    def _started(self, folder: Path, keyed: bool) -> tuple[str, str]:
+        folder.mkdir()
+        live = Running(
+            folder / "server",
+            ("--model", "cleancut-nano"),
+            environment(folder, self._measured),
+        )
+        key = Keys(live.data / "keys.json").add("docs") if keyed else ""
+        self._stack.enter_context(ended(live))
+        live.start()
+        return live.url, key
 
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory, measured: Path) -> Iterator[Served]:
-    folder = tmp_path_factory.mktemp("served")
     with ExitStack() as stack:
-        yield Served(folder, environment(folder, measured), stack)
+        yield Served(tmp_path_factory.mktemp("served"), measured, stack)
 
 
 @pytest.fixture
@@ -103,7 +116,6 @@ def desk(
     env = environment(folder, measured)
     for name, value in env.items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setenv("KEY", "any key: on this machine none is asked for")
     monkeypatch.chdir(folder)
     return Desk(folder, dict(os.environ), server)
 
