@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal, TypedDict, get_args
 
 Format = Literal["png", "webp", "jpg", "avif", "tiff", "zip", "psd"]
-BackendChoice = Literal["auto", "ort", "openvino"]
+BackendChoice = Literal["auto", "ort", "openvino", "tensorrt"]
 DeviceChoice = Literal["auto", "cpu", "gpu"]
 PrecisionChoice = Literal["auto", "f32", "bf16", "f16", "int8"]
 CompressChoice = Literal["fast", "small"]

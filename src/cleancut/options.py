@@ -115,7 +115,9 @@ class Options:
         metavar="TEXT",
     )
     backend: BackendChoice = _knob(
-        "model", "auto", "runtime; auto takes the one measured to be fastest"
+        "model",
+        "auto",
+        "runtime; auto takes the one measured to be fastest, tensorrt builds an engine for minutes",
     )
     device: DeviceChoice = _knob(
         "model", "auto", "cpu or gpu; gpu without a usable one is an error"

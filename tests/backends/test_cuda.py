@@ -56,7 +56,7 @@ def test_nothing_is_in_the_way_of_a_whole_installation() -> None:
             Build(WHEEL, provider=True, missing=("libnvinfer.so.10",)),
             None,
             "libnvinfer",
-            "'onnxruntime-gpu[cuda,cudnn]==1.31.1' tensorrt",
+            "'onnxruntime-gpu[cuda,cudnn]==1.31.1' 'tensorrt==10.*'",
         ),
     ],
 )

@@ -85,3 +85,12 @@ def test_threads_share_runs_and_each_gets_its_own_answer(tmp_path: Path) -> None
         answers = list(pool.map(lambda one: batching.run({"picture": one})["alpha"], pictures))
     for picture, answer in zip(pictures, answers, strict=True):
         np.testing.assert_allclose(answer, session.run({"picture": picture})["alpha"], atol=1e-6)
+
+
+def test_a_graph_that_does_not_open_once_freed_is_opened_as_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = graphs.conv(tmp_path / "m.onnx")
+    monkeypatch.setattr(ort, "freed", lambda _: b"no graph")
+    session = ort.open_session(path, device="cpu", batches=True)
+    assert session.inputs == ort.open_session(path, device="cpu").inputs

@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 
 from cleancut.backends import gpus, ort
-from cleancut.errors import BackendUnavailable
+from cleancut.backends.base import Placement
+from cleancut.backends.faults import failed_run
+from cleancut.errors import BackendUnavailable, OutOfMemory
 from tests.backends import graphs, nvidia
 
 CUDA = "CUDAExecutionProvider"
@@ -157,3 +159,71 @@ def test_cudnn_is_missed_though_newer_providers_do_not_list_it() -> None:
         pytest.skip("cuDNN is installed here")
     assert "libcudnn.so.9" in ort.missing_libraries_of(CUDA)
     assert ort.missing_libraries_of("CPUExecutionProvider") == ()
+
+
+@pytest.mark.parametrize("system", ["linux", "win32"])
+def test_cuda_is_loaded_from_its_wheels_before_a_session_is_opened(
+    system: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done: list[str] = []
+    monkeypatch.setattr(gpus, "driver", nvidia.driver)
+    monkeypatch.setattr(ort, "loads", lambda _: True)
+    monkeypatch.setattr(sys, "platform", system)
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: [ort.CUDA, ort.CPU])
+    monkeypatch.setattr(onnxruntime, "preload_dlls", lambda: done.append("cuda"), raising=False)
+    assert ort.obstacle() is None
+    assert done == ["cuda"]
+
+
+def test_what_tensorrt_leaves_over_goes_to_cuda_and_its_engines_have_a_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[object] = []
+
+    class Opened:
+        def __init__(self, *_: object, providers: list[object], **__: object) -> None:
+            asked.extend(providers)
+
+        def get_providers(self) -> list[str]:
+            return [ort.TENSORRT]
+
+    monkeypatch.setattr(onnxruntime, "InferenceSession", Opened)
+    placement = Placement("ort", "gpu", "f16", ort.TENSORRT, "")
+    ort._open(b"", placement, None, tmp_path / "not" / "there")
+    assert [one if isinstance(one, str) else one[0] for one in asked] == [
+        ort.TENSORRT,
+        ort.CUDA,
+        ort.CPU,
+    ]
+    assert (tmp_path / "not" / "there").is_dir()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "CUDNN_STATUS_INTERNAL_ERROR_DEVICE_ALLOCATION_FAILED",
+        "Available memory of 12 is smaller than requested bytes of 99",
+        "BFCArena::AllocateRawInternal Failed to allocate memory for requested buffer of size 9",
+        "CUDA failure 2: out of memory ; GPU=0",
+        "CUBLAS failure 3: CUBLAS_STATUS_ALLOC_FAILED",
+    ],
+)
+def test_a_full_gpu_is_out_of_memory(text: str) -> None:
+    assert isinstance(failed_run(RuntimeError(text), "ONNX Runtime"), OutOfMemory)
+
+
+def test_tensorrt_is_loaded_from_its_wheel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "tensorrt_libs").mkdir()
+    (tmp_path / "tensorrt_libs" / "__init__.py").touch()
+    loaded: list[str] = []
+
+    def missing(_: Path) -> list[str]:
+        return [] if loaded else ["libnvinfer.so.10"]
+
+    monkeypatch.setattr(ort, "loads", lambda name: bool(loaded.append(name)) or True)
+    monkeypatch.setattr(ort, "missing_libraries", missing)
+    assert ort.missing_libraries_of(ort.TENSORRT) == ("libnvinfer.so.10",)  # no such wheel
+    loaded.clear()
+    monkeypatch.syspath_prepend(str(tmp_path))
+    assert ort.missing_libraries_of(ort.TENSORRT) == ()
+    assert loaded[0] == str(tmp_path / "tensorrt_libs" / "libnvinfer.so.10")

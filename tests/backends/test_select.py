@@ -387,3 +387,27 @@ def test_int8_runs_on_the_processor_only_openvino_first() -> None:
     with pytest.raises(BackendUnavailable, match="processor only"):
         select.candidates(precision="int8", device="gpu", bf16_ok=False)
     assert "int8" not in {p.precision for p in select.candidates(bf16_ok=True)}
+
+
+def test_tensorrt_is_asked_for_by_name(here: Callable[..., None]) -> None:
+    here(ort=("onnxruntime-gpu",))
+    (found,) = select.candidates(backend="tensorrt", precision="f16", bf16_ok=True)
+    assert (found.backend, found.device, found.precision) == ("ort", "gpu", "f16")
+    assert found.provider == "TensorrtExecutionProvider"
+    (plain,) = select.candidates(backend="tensorrt", bf16_ok=True)
+    assert plain.precision == "f32"
+    with pytest.raises(BackendUnavailable, match="NVIDIA GPUs only"):
+        select.candidates(backend="tensorrt", device="cpu", bf16_ok=True)
+    with pytest.raises(BackendUnavailable, match="bf16"):
+        select.candidates(backend="tensorrt", precision="bf16", bf16_ok=True)
+
+
+def test_tensorrt_that_cannot_be_had_is_an_error_and_never_the_processor(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gpus, "driver", pretended.driver)
+    net = graphs.conv(tmp_path / "net.onnx")
+    found = select.candidates(backend="tensorrt", bf16_ok=True)
+    with pytest.raises(BackendUnavailable, match="no TensorrtExecutionProvider") as caught:
+        select.open_best(net, key="k", candidates=found, sample=dict)
+    assert "cleancut[gpu]" in caught.value.hint

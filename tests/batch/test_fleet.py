@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from cleancut.batch.fleet import Fleet
+from cleancut.batch.fleet import Fleet, _Supply
 from cleancut.batch.job import Event, Finished, Job, Notice
 from cleancut.batch.local import LocalRunner
 from cleancut.batch.worker import WorkerConfig
@@ -202,3 +202,18 @@ def test_a_killed_process_of_one_gpu_costs_no_picture(tmp_path: Path) -> None:
     assert set(outcomes(events).values()) == {"done"}
     assert len(outcomes(events)) == 10
     assert {"memory", "restarted"} & set(notices(events))
+
+
+def test_all_that_was_given_back_is_taken_up_at_once(tmp_path: Path) -> None:
+    supply = _Supply(jobs(tmp_path, "a.jpg", "b.jpg"))
+    lost, *others = (supply.seat(number) for number in range(3))
+    drawing = supply.draw(lost)
+    next(drawing), next(drawing)
+    taken: list[Job] = []
+    for seat in others:
+        work = threading.Thread(target=lambda seat=seat: taken.append(next(supply.draw(seat))))
+        work.daemon = True
+        work.start()
+    until(lambda: len(supply._wanting) == 2)
+    supply.leave(lost)
+    until(lambda: len(taken) == 2)

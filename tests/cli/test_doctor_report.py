@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from cleancut import __version__
-from cleancut.cli import doctor_report
+from cleancut.cli import doctor, doctor_report
 from cleancut.cli.doctor import Line
 from cleancut.cli.doctor_report import markdown, without_secrets
 from cleancut.cli.main import main
@@ -65,8 +65,9 @@ def test_a_pipe_in_a_finding_stays_in_its_cell() -> None:
 
 
 def test_it_goes_to_a_file_or_says_why_not(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(doctor, "_models", lambda probe: [])  # it measures every network
     assert main(["doctor", "--report", "-o", str(tmp_path / "r.md")]) == 0
     assert (tmp_path / "r.md").read_text("utf-8").startswith("### cleancut doctor --report")
     assert main(["doctor", "--report", "-o", str(tmp_path / "no" / "r.md")]) == 2

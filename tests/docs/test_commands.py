@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from subprocess import SubprocessError
 
 import pytest
 
@@ -160,7 +161,7 @@ def test_every_command_works(page: Path, desk: Desk, capfd: pytest.CaptureFixtur
     for place, command in TYPED[page]:
         try:
             desk.type(command)
-        except (AssertionError, OSError) as error:
+        except (AssertionError, OSError, SubprocessError) as error:
             told = capfd.readouterr()
             pytest.fail(f"{place}: {command}\n{error}\n{told.out[-600:]}\n{told.err[-1200:]}")
 
@@ -184,7 +185,7 @@ def test_commands_that_name_a_model_work(
     for command, place in named.items():
         try:
             desk.type(command)
-        except (AssertionError, OSError) as error:
+        except (AssertionError, OSError, SubprocessError) as error:
             pytest.fail(f"{place}: {command}\n{error}")
 
 

@@ -20,12 +20,12 @@ if TYPE_CHECKING:
 
 #: What the theme's scripts would fetch, each only for what no page of ours has: diagrams, browsers
 #: without ResizeObserver (before 2020), the stars of a repository that the header names.
-UNUSED = {
+UNUSED = (
     "unpkg.com/mermaid",
     "unpkg.com/resize-observer-polyfill",
-    "api.github.com",
-    "HOST/api/v4",
-}
+    "api.github.com/repos",
+    "HOST/api/v4/projects",
+)
 _LOADED = {"script": "src", "img": "src", "source": "src", "iframe": "src", "video": "src"}
 
 

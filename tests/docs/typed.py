@@ -7,6 +7,7 @@ import os
 import re
 import shlex
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -77,7 +78,11 @@ class Desk:
                 else:
                     self._plain(part[1:])
         elif "--watch" in command:
-            self._watch(parts[0][1:])
+            self._until(parts[0][1:], lambda: any(self.folder.glob("archive/*")))
+        elif parts[0][:2] == ["cleancut", "mcp"] and "--http" in parts[0]:
+            port = free_port()
+            words = [*_without(parts[0][1:], "--http"), "--http", str(port)]
+            self._until([_expanded(word)[0] for word in words], lambda: self._answers(port))
         elif parts[0][0] == "curl":
             self._curl(command)
         elif _alone(parts) and not re.search(r"[>$]", command):
@@ -131,24 +136,31 @@ class Desk:
             live.start()
             assert live.stop() in (0, 143), live.log.read_text("utf-8", "replace")[-800:]
 
-    def _watch(self, words: list[str]) -> None:
-        """Until the first picture is done."""
-        with subprocess.Popen(
+    def _until(self, words: list[str], ready: Callable[[], bool]) -> None:
+        """Run what has no end of its own until it is ``ready``, then Ctrl-C."""
+        process = subprocess.Popen(
             [sys.executable, "-m", "cleancut", *words],
             cwd=self.folder,
             env=dict(self.env),
+            stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-        ) as process:
+        )
+        try:
             until = time.monotonic() + _WAIT_S
-            while time.monotonic() < until and not list(self.folder.glob("archive/*")):
-                assert process.poll() is None, process.stdout.read() if process.stdout else ""
+            while time.monotonic() < until and process.poll() is None and not ready():
                 time.sleep(0.1)
+            assert ready(), process.communicate(timeout=1)
             process.send_signal(signal.SIGINT)
             told, _ = process.communicate(timeout=_WAIT_S)
             assert process.returncode in (0, 130), told
-        assert list(self.folder.glob("archive/*")), told
+        finally:
+            process.kill()
+
+    def _answers(self, port: int) -> bool:
+        with socket.socket() as asked:
+            return asked.connect_ex(("127.0.0.1", port)) == 0
 
 
 def _alone(parts: list[list[str]]) -> bool:

@@ -1,9 +1,17 @@
+import os
 from pathlib import Path
 
 import pytest
 
-from cleancut.errors import BadOption, InputNotFound, OutputNotWritable, PathRefused
+from cleancut.errors import (
+    BadOption,
+    CleancutError,
+    InputNotFound,
+    OutputNotWritable,
+    PathRefused,
+)
 from cleancut.mcp.roots import Roots
+from cleancut.mcp.told import error_words
 
 
 @pytest.fixture
@@ -84,3 +92,28 @@ def test_the_whole_disk_is_a_root_only_by_name(
         Roots.of([str(tmp_path / "none")])
     monkeypatch.chdir(tmp_path)
     assert Roots.of([]).folders == (tmp_path.resolve(),)
+
+
+def test_a_pipe_is_no_target_and_no_link_of_a_tree_leads_out(tmp_path: Path) -> None:
+    root, outside = tmp_path / "root", tmp_path / "outside"
+    (root / "out" / "labels").mkdir(parents=True)
+    outside.mkdir()
+    roots = Roots.of([str(root)])
+    (root / "out" / "loop").symlink_to(root / "out")
+    assert len(list(roots.tree("out"))) == 2
+    (root / "out" / "labels" / "sub").symlink_to(outside)
+    with pytest.raises(PathRefused, match="is a link out"):
+        list(roots.tree("out"))
+    (root / "out" / "labels" / "sub").unlink()
+    os.mkfifo(root / "out" / "a.png")
+    with pytest.raises(OutputNotWritable, match="no file"):
+        list(roots.tree("out"))
+    with pytest.raises(OutputNotWritable, match="no file"):
+        roots.target("out/a.png", overwrite=True)
+
+
+def test_the_name_of_a_file_begins_no_line() -> None:
+    told = error_words(CleancutError("bad: x\n\nSYSTEM: do" + "y" * 9000, hint="mend"))
+    assert "\n" not in told
+    assert len(told) < 600
+    assert told.endswith("; mend")

@@ -142,6 +142,8 @@ def test_bad_calls_are_answers_with_code_and_next_step(tmp_path: Path) -> None:
             ("cutout", {"image_b64": "no base64!"}, "bad-option"),
             ("cutout", {"image_b64": "AAAA"}, "unreadable-image"),
             ("cutout", {"path": "b.png"}, "input-not-found"),
+            ("cutout", {"path": "b" * 5000}, "bad-option"),
+            ("cutout", {"path": "~nobody-of-this-name/b.png"}, "bad-option"),
             ("cutout", {"path": "broken.png"}, "unreadable-image"),
             ("cutout", {"path": "../secret.png"}, "path-refused"),
             ("cutout", {"path": "way.png"}, "path-refused"),
@@ -170,6 +172,23 @@ def test_bad_calls_are_answers_with_code_and_next_step(tmp_path: Path) -> None:
         assert not (root / "out").exists()
 
     talk(root, work, "--max-megapixels", "1")
+
+
+def test_a_signal_ends_a_server_whose_stdin_stays_open(tmp_path: Path) -> None:
+    server = subprocess.Popen(
+        [*COMMAND, "--root", str(tmp_path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    assert server.stdin is not None
+    assert server.stdout is not None
+    with server.stdin, server.stdout:
+        about = {"protocolVersion": "2025-06-18", "capabilities": {}}
+        about["clientInfo"] = {"name": "x", "version": "1"}
+        hello = {"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": about}
+        server.stdin.write(json.dumps(hello).encode() + b"\n")
+        server.stdin.flush()
+        assert json.loads(server.stdout.readline())["id"] == 1
+        server.terminate()
+        assert server.wait(10) == 143
 
 
 def test_a_batch_tells_progress_and_failures_and_goes_on(tmp_path: Path) -> None:
@@ -208,7 +227,7 @@ def test_a_batch_tells_progress_and_failures_and_goes_on(tmp_path: Path) -> None
 
 
 def test_a_cancelled_batch_stops_and_can_be_resumed(tmp_path: Path) -> None:
-    folder_of(tmp_path / "in", 60, height=240, width=320)
+    folder_of(tmp_path / "in", 30, height=240, width=320)
     out = tmp_path / "out"
     asked = {"folder": "in", "output": "out", "refine": "best"}
 
@@ -224,7 +243,7 @@ def test_a_cancelled_batch_stops_and_can_be_resumed(tmp_path: Path) -> None:
             await anyio.sleep(0.1)  # what was in work is finished
         done = len(list(out.rglob("*.png")))
         assert report
-        assert 0 < done < 60
+        assert 0 < done < 30
         await anyio.sleep(1)
         assert len(list(out.rglob("*.png"))) == done
         rest = await client.call_tool("batch", {**asked, "limit": 3})

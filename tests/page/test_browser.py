@@ -103,7 +103,8 @@ def test_the_matte_is_the_engines(desk: Desk, photos: dict[str, Path]) -> None:
         """async (bytes) => {
           const { cutter } = await import("./app.js");
           const { opened } = await import("./picture.js");
-          const { bitmap, width, height } = await opened(new Blob([Uint8Array.from(atob(bytes), (one) => one.charCodeAt(0))]));
+          const data = Uint8Array.from(atob(bytes), (one) => one.charCodeAt(0));
+          const { bitmap, width, height } = await opened(new Blob([data]));
           return [...(await cutter.cut(bitmap, width, height)).matte];
         }""",
         base64.b64encode(photos["astronaut"].read_bytes()).decode(),

@@ -58,8 +58,9 @@ class Batching(Generic[Asked, Given]):
     """``run`` may be called from any number of threads; those of one group share runs.
 
     No run joins more than ``most`` calls. One that is too large for the device's memory is done in
-    halves, and ``most`` stays that much lower. An error of a joined run is asked for again one by
-    one, so that only those see it whose call is to blame.
+    halves, and ``most`` stays that much lower; a single call that is too large beside another run
+    is done again when nothing else runs, and from then on there is one run at a time. An error of a
+    joined run is asked for again one by one, so that only those see it whose call is to blame.
     """
 
     def __init__(
@@ -75,18 +76,25 @@ class Batching(Generic[Asked, Given]):
     def run(self, call: Asked) -> Given:
         """The answer to ``call``; raises what its run raises."""
         mine: _Waiting[Asked, Given] = _Waiting(call, self._worker.group(call))
-        batch = self._take_or_wait(mine)
-        if batch:
-            try:
+        batch: list[_Waiting[Asked, Given]] = []
+        try:
+            self._take_or_wait(mine, batch)
+            if batch:
                 self._answer(batch)
-            finally:
+        finally:
+            if batch:
                 self._finish(batch)
         if mine.error is not None:
             raise mine.error
         return mine.answers[0]
 
-    def _take_or_wait(self, mine: _Waiting[Asked, Given]) -> list[_Waiting[Asked, Given]]:
-        """The calls that this thread is to run, its own first; none if another has run it."""
+    def _take_or_wait(
+        self, mine: _Waiting[Asked, Given], batch: list[_Waiting[Asked, Given]]
+    ) -> None:
+        """Fill ``batch`` with what this thread is to run, its own first; not if another has run it.
+
+        Whatever is in it when this raises was taken, and has to be finished.
+        """
         with self._changed:
             self._queue.append(mine)
             try:
@@ -98,14 +106,15 @@ class Batching(Generic[Asked, Given]):
                     self._queue.remove(mine)
                 raise
             if mine.done:
-                return []
+                return
             alike = [one for one in self._queue if one is not mine and one.group == mine.group]
-            batch = [mine, *(alike[: self.most - 1] if mine.group is not None else [])]
-            for one in batch:
-                one.taken = True
-                self._queue.remove(one)
+            taken = [mine, *(alike[: self.most - 1] if mine.group is not None else [])]
+            left = [one for one in self._queue if one not in taken]
             self._running += 1
-            return batch
+            batch += taken
+            for one in taken:
+                one.taken = True
+            self._queue[:] = left
 
     def _finish(self, batch: list[_Waiting[Asked, Given]]) -> None:
         with self._changed:
@@ -116,23 +125,39 @@ class Batching(Generic[Asked, Given]):
             self._changed.notify_all()
 
     def _answer(self, batch: list[_Waiting[Asked, Given]]) -> None:
+        alone = self._in_flight == self._running == 1
         try:
             answers = self._worker.run_many([one.call for one in batch])
-        except OutOfMemory as error:
-            if len(batch) == 1:
+        except CleancutError as error:
+            full = isinstance(error, OutOfMemory)
+            if len(batch) == 1 and (alone or not full):
                 batch[0].error = error
                 return
+        else:
+            for one, answer in zip(batch, answers, strict=True):
+                one.answers.append(answer)
+            return
+        # Not while the error is handled: its traceback holds memory of the run that failed.
+        if not full:
+            for one in batch:
+                self._answer([one])
+        elif len(batch) == 1:
+            self._be_alone()
+            self._answer(batch)
+        else:
             half = (len(batch) + 1) // 2
             with self._changed:
                 self.most = min(self.most, half)
             self._answer(batch[:half])
             self._answer(batch[half:])
-        except CleancutError as error:
-            if len(batch) == 1:
-                batch[0].error = error
-                return
-            for one in batch:
-                self._answer([one])
-        else:
-            for one, answer in zip(batch, answers, strict=True):
-                one.answers.append(answer)
+
+    def _be_alone(self) -> None:
+        """Wait until no other run is under way, and let none begin beside one again."""
+        with self._changed:
+            self._in_flight = 1
+            self._running -= 1
+            self._changed.notify_all()
+            try:
+                self._changed.wait_for(lambda: self._running == 0)
+            finally:
+                self._running += 1

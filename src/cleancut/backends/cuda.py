@@ -97,6 +97,7 @@ def _incomplete(build: Build) -> Obstacle | None:
     version = build.wheels.get("onnxruntime-gpu")
     pinned = "" if version in (None, "?") else f"=={version}"
     remedy = f"pip install 'onnxruntime-gpu[cuda,cudnn]{pinned}'"
-    if any(name.startswith("libnvinfer") for name in build.missing):
-        remedy += " tensorrt"
+    for name in build.missing:  # "libnvinfer.so.10": the newest TensorRT need not be the one
+        if name.startswith("libnvinfer.so."):
+            remedy += f" 'tensorrt=={name.rpartition('.')[2]}.*'"
     return Obstacle(f"{', '.join(build.missing)} not found", remedy)

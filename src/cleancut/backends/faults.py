@@ -23,6 +23,8 @@ _MEMORY_SIGNS = (
     "cuda_error_out_of_memory",
     "cudaerrormemoryallocation",
     "status_alloc_failed",
+    "allocation_failed",  # cuDNN 9: CUDNN_STATUS_INTERNAL_ERROR_DEVICE_ALLOCATION_FAILED
+    "is smaller than requested bytes",
     "out_of_host_memory",
     "out_of_device_memory",
     "exceeds available memory",

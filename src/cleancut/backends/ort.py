@@ -11,8 +11,9 @@ import os
 import sys
 import threading
 from collections.abc import Hashable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -24,7 +25,7 @@ from cleancut.backends.elf import loads, missing_libraries
 from cleancut.backends.faults import check_feeds, check_file, failed_run, one_line, pick_outputs
 from cleancut.backends.freebatch import freed, takes_batches
 from cleancut.backends.onnxfile import corrupt, read_signature
-from cleancut.errors import BackendUnavailable, CleancutError
+from cleancut.errors import BackendUnavailable, CleancutError, InferenceFailed, WeightsCorrupt
 
 if TYPE_CHECKING:
     from cleancut.arrays import Tensor
@@ -179,10 +180,11 @@ def open_session(
 
     wanted = provider == CUDA if batches is None else batches
     if wanted and (graph := freed(path)) is not None:
-        session = opened(graph)
-        if takes_batches(session):
-            return session
-        del session  # before the next is opened: a device may not hold both
+        with suppress(InferenceFailed, WeightsCorrupt):  # of the edited graph: the file decides
+            session = opened(graph)
+            if takes_batches(session):
+                return session
+            del session  # before the next is opened: a device may not hold both
     return opened(str(path))
 
 
@@ -200,8 +202,12 @@ def _open(
     graph: str | bytes, placement: Placement, threads: int | None, cache_dir: Path | None
 ) -> Any:
     provider = placement.provider
-    settings = _provider_options(provider, placement.precision, cache_dir)
-    chain: list[Any] = [(provider, settings)] if provider == CPU else [(provider, settings), CPU]
+    chain: list[Any] = [(provider, _provider_options(provider, placement.precision, cache_dir))]
+    if provider == TENSORRT:  # what it leaves over
+        chain.append((CUDA, _provider_options(CUDA, "f32", None)))
+        if cache_dir is not None:  # it makes the last folder only
+            cache_dir.mkdir(parents=True, exist_ok=True)
+    chain += [CPU] if provider != CPU else []
     session = onnxruntime.InferenceSession(
         graph, _session_options(threads), providers=chain, enable_fallback=0
     )
@@ -352,12 +358,26 @@ def _preload_cuda() -> None:
         onnxruntime.__dict__.pop("print", None)
 
 
+def _preload_tensorrt(names: Sequence[str]) -> bool:
+    """Load ``names`` from the wheel of TensorRT's libraries; False if it is not installed."""
+    wheel = find_spec("tensorrt_libs")
+    for folder in (wheel and wheel.submodule_search_locations) or ():
+        for name in names:
+            loads(str(Path(folder) / name))
+    return wheel is not None
+
+
 def missing_libraries_of(provider: str) -> tuple[str, ...]:
     """Which libraries a CUDA provider of the installed wheel needs and does not find."""
-    if provider not in _NVIDIA or sys.platform != "linux":
+    if provider not in _NVIDIA:
         return ()
     _preload_cuda()
+    if sys.platform != "linux":
+        return ()
     folder = Path(onnxruntime.__file__).parent / "capi"
-    missing = missing_libraries(folder / f"libonnxruntime_providers_{_NVIDIA[provider]}.so")
+    path = folder / f"libonnxruntime_providers_{_NVIDIA[provider]}.so"
+    missing = missing_libraries(path)
+    if missing and provider == TENSORRT and _preload_tensorrt(missing):
+        missing = missing_libraries(path)
     # Newer builds open cuDNN when a convolution comes, and do not list it among their needs.
     return tuple(dict.fromkeys([*missing, *(name for name in (_CUDNN,) if not loads(name))]))

@@ -17,6 +17,8 @@ from cleancut.errors import BackendUnavailable
 __all__ = ["candidates", "forget", "known", "open_best", "open_session"]
 
 Auto: TypeAlias = Literal["auto"]
+#: ONNX Runtime's TensorRT is asked for by a name of its own.
+Wanted: TypeAlias = BackendName | Literal["auto", "tensorrt"]
 #: Exact shapes of a graph's inputs, by name.
 Shapes: TypeAlias = Mapping[str, tuple[int, ...]]
 
@@ -29,7 +31,7 @@ _PIP = {"ort": "run: pip install onnxruntime", "openvino": "run: pip install ope
 
 def candidates(
     *,
-    backend: BackendName | Auto = "auto",
+    backend: Wanted = "auto",
     device: Device | Auto = "auto",
     precision: Precision | Auto = "auto",
     bf16_ok: bool,
@@ -42,10 +44,12 @@ def candidates(
 
     Raises ``BackendUnavailable`` if the request cannot be met: nothing is silently replaced.
     """
-    for name in ("ort", "openvino"):
-        module = "onnxruntime" if name == "ort" else "openvino"
-        if backend == name and not machine.installed(module):
+    if backend not in ("auto", "fake"):
+        name, module = ("openvino",) * 2 if backend == "openvino" else ("ort", "onnxruntime")
+        if not machine.installed(module):
             raise BackendUnavailable(f"{module} is not installed", hint=_PIP[name])
+    if backend == "tensorrt":
+        return [_tensorrt(device, precision)]
     found = []
     if backend in ("auto", "ort") and machine.installed("onnxruntime"):
         found += _ort(device, precision, bf16_ok, cache_dir)
@@ -217,6 +221,17 @@ def _ort(
     ]
 
 
+def _tensorrt(device: Device | Auto, precision: Precision | Auto) -> Placement:
+    """Where its engine will run; opening it says what it lacks."""
+    if device == "cpu":
+        raise BackendUnavailable("TensorRT runs on NVIDIA GPUs only", hint="use --device gpu")
+    if precision not in ("auto", "f32", "f16"):
+        raise BackendUnavailable(
+            f"TensorRT is not told to compute {precision}", hint="use --precision f16"
+        )
+    return Placement("ort", "gpu", "f16" if precision == "f16" else "f32", _TENSORRT, "requested")
+
+
 def _openvino(device: Device | Auto, precision: Precision | Auto, bf16_ok: bool) -> list[Placement]:
     if precision == "int8":
         reason = "OpenVINO computes int8 fastest"
@@ -261,7 +276,7 @@ def _gpu_wheel() -> bool:
 
 
 def _refused(
-    backend: BackendName | Auto, device: Device | Auto, precision: Precision | Auto
+    backend: Wanted, device: Device | Auto, precision: Precision | Auto
 ) -> BackendUnavailable:
     if precision == "int8":
         return BackendUnavailable("int8 is computed on the processor only", hint="use --device cpu")
@@ -284,7 +299,7 @@ def _refused(
     )
 
 
-def _no_gpu(backend: BackendName | Auto) -> BackendUnavailable:
+def _no_gpu(backend: Wanted) -> BackendUnavailable:
     """Why there is no candidate for a GPU: NVIDIA's is the one that is told about."""
     if backend == "openvino":
         return BackendUnavailable(

@@ -219,6 +219,7 @@ class _Supply:
                 job = self._returned.popleft() if self._returned else None
                 if job is not None:
                     seat.out[job.id] = job
+                    self._changed.notify_all()  # there may be more, and another is next now
                 else:
                     self._drawing = True
             if job is None and (job := self._drawn(seat)) is None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from cleancut.errors import BadOption, InputNotFound, OutputNotWritable, PathRefused
+
+_OTHER = "choose another name"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,12 +38,20 @@ class Roots:
         return cls(tuple(dict.fromkeys(folders)))
 
     def inside(self, text: str) -> Path:
-        """Where ``text`` leads when every link is followed; ``PathRefused`` if that is outside."""
+        """Where ``text`` leads when every link is followed; ``PathRefused`` if that is outside.
+
+        ``BadOption`` for what no disk can hold.
+        """
         if not text.strip() or "\0" in text:
             raise BadOption("the path is empty", hint="name a file inside the allowed folders")
         if "://" in text:
             raise PathRefused(f"{text[:200]} is an address, not a path", hint=self._hint())
-        place = Path(os.path.realpath(self.folders[0] / Path(text).expanduser()))
+        try:
+            place = Path(os.path.realpath(self.folders[0] / Path(text).expanduser()))
+            place.is_dir()
+        except (OSError, ValueError, RuntimeError) as error:  # too long, the home of nobody
+            why = getattr(error, "strerror", None) or error
+            raise BadOption(f"{text[:200]} is no path: {why}", hint="give another name") from error
         if not any(place.is_relative_to(folder) for folder in self.folders):
             raise PathRefused(f"{text[:200]} is outside the allowed folders", hint=self._hint())
         return place
@@ -50,32 +60,63 @@ class Roots:
         """A file to read; ``PathRefused``, ``InputNotFound``."""
         place = self.inside(text)
         if place.is_dir():
-            raise InputNotFound(f"{text} is a folder", hint="use the tool batch for folders")
+            raise InputNotFound(f"{text[:200]} is a folder", hint="use the tool batch for folders")
         if not place.is_file():  # a pipe would wait for ever
-            raise InputNotFound(f"no such file: {text}", hint=f"names are relative to {self}")
+            raise InputNotFound(f"no such file: {text[:200]}", hint=self._start())
         return place
 
     def folder(self, text: str) -> Path:
         """A folder to read; ``PathRefused``, ``InputNotFound``."""
         place = self.inside(text)
         if not place.is_dir():
-            raise InputNotFound(f"no such folder: {text}", hint=f"names are relative to {self}")
+            raise InputNotFound(f"no such folder: {text[:200]}", hint=self._start())
         return place
 
     def target(self, text: str, *, overwrite: bool) -> Path:
         """A file to write; ``PathRefused``, ``OutputNotWritable`` for one that is there already."""
         place = self.inside(text)
         if place.is_dir():
-            raise OutputNotWritable(f"{text} is a folder", hint="name a file in it")
-        if place.exists() and not overwrite:
-            raise OutputNotWritable(
-                f"{text} is there already", hint="choose another name, or set overwrite to true"
-            )
+            raise OutputNotWritable(f"{text[:200]} is a folder", hint="name a file in it")
+        if place.exists():
+            if not place.is_file():
+                raise OutputNotWritable(f"{text[:200]} is no file", hint=_OTHER)
+            if not overwrite:
+                hint = f"{_OTHER}, or set overwrite to true"
+                raise OutputNotWritable(f"{text[:200]} is there already", hint=hint)
         return place
+
+    def tree(self, folder: str) -> Iterator[Path]:
+        """Every file and folder below ``folder``, which may be missing, through all links.
+
+        Raises ``PathRefused`` at a link out of the roots, ``OutputNotWritable`` at a pipe or
+        device: files that are written later go through the first and would wait at the second.
+        """
+        todo, seen = [self.inside(folder)], set[Path]()
+        while todo:
+            place = todo.pop()
+            if place in seen or not place.is_dir():
+                continue
+            seen.add(place)
+            for found in place.iterdir():
+                goal = self.linked(found) if found.is_symlink() else found
+                if goal.is_dir():
+                    todo.append(goal)
+                elif goal.exists() and not goal.is_file():
+                    raise OutputNotWritable(f"{found} is no file", hint="move it away")
+                yield found
+
+    def linked(self, place: str | Path) -> Path:
+        """Where ``place``, found in a folder, leads; ``PathRefused`` if that is outside."""
+        try:
+            return self.inside(str(place))
+        except PathRefused as error:
+            raise PathRefused(
+                f"{place} is a link out of the allowed folders", hint=error.hint
+            ) from error
 
     def _hint(self) -> str:
         allowed = ", ".join(map(str, self.folders))
         return f"allowed: {allowed}; more folders: cleancut mcp --root DIR"
 
-    def __str__(self) -> str:
-        return str(self.folders[0])
+    def _start(self) -> str:
+        return f"names are relative to {self.folders[0]}"

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import logging
+import os
+import signal
+import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from cleancut import __version__
@@ -18,12 +21,13 @@ from cleancut.mcp.tools import Answer, Tools, failed, packed
 from cleancut.options import Options
 
 if TYPE_CHECKING:
-    from anyio import CapacityLimiter
     from mcp.server import Server, ServerRequestContext
     from mcp_types import CallToolRequestParams, CallToolResult, ListToolsResult, Tool
 
 #: How often a batch tells how far it is, seconds.
 _TELL_S = 0.5
+#: How soon a signal is heard, and how long it waits for what is being written, seconds.
+_LISTEN_S, _FINISH_S = 0.2, 5.0
 _READS = {"inspect", "models"}
 
 
@@ -35,6 +39,10 @@ class Settings:
     options: Options
     pull: bool = False
     port: int | None = None
+    #: Networks use all cores: pictures take turns, and a batch holds up no single one.
+    turns: tuple[threading.Lock, threading.Lock] = field(
+        default_factory=lambda: (threading.Lock(), threading.Lock())
+    )
 
 
 def serve(settings: Settings) -> None:
@@ -44,17 +52,45 @@ def serve(settings: Settings) -> None:
         import mcp.server  # noqa: F401
     logging.getLogger("mcp").setLevel(logging.ERROR)  # stderr is the client's log
     if settings.port is None:
-        anyio.run(_over_stdio, settings)
+        try:
+            anyio.run(_over_stdio, settings)
+        except Exception as error:
+            if not _hung_up(error):
+                raise
     else:
         _over_http(settings)
 
 
 async def _over_stdio(settings: Settings) -> None:
+    import anyio
     from mcp.server.stdio import stdio_server
 
     server = create_server(settings)
+    told: list[int] = []
+    for name in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(name, lambda number, _frame: told.append(number))
+
     async with stdio_server() as (incoming, outgoing):
-        await server.run(incoming, outgoing, server.create_initialization_options())
+        async with anyio.create_task_group() as group:
+
+            async def end_when_told() -> None:
+                while not told:
+                    await anyio.sleep(_LISTEN_S)
+                group.cancel_scope.cancel()
+
+            group.start_soon(end_when_told)
+            await server.run(incoming, outgoing, server.create_initialization_options())
+            group.cancel_scope.cancel()
+        if told:  # the thread that reads stdin waits for a line and cannot be ended
+            for turn in settings.turns:
+                turn.acquire(timeout=_FINISH_S)
+            os._exit(128 + told[0])
+
+
+def _hung_up(error: BaseException) -> bool:
+    """Whether nothing is wrong but that the client reads no more."""
+    inner = getattr(error, "exceptions", None)
+    return all(map(_hung_up, inner)) if inner else isinstance(error, BrokenPipeError)
 
 
 def _over_http(settings: Settings) -> None:
@@ -68,12 +104,9 @@ def _over_http(settings: Settings) -> None:
 
 def create_server(settings: Settings) -> Server[Any]:
     """The server with its four tools, not running yet."""
-    import anyio
     from mcp.server import Server
 
     tools = Tools(settings.options, pull=settings.pull)
-    # Networks use all cores: pictures take turns, and a batch holds up no single one.
-    turns = anyio.CapacityLimiter(1), anyio.CapacityLimiter(1)
 
     async def on_list_tools(_context: object, _params: object) -> ListToolsResult:
         from mcp_types import ListToolsResult
@@ -92,7 +125,7 @@ def create_server(settings: Settings) -> Server[Any]:
                 is_error=True,
             )
         async with _progress(context, call):
-            return await _done(work, call, turns[params.name == "batch"])
+            return await _done(work, call, settings.turns[params.name == "batch"])
 
     folders = ", ".join(map(str, settings.roots.folders))
     return Server(
@@ -105,14 +138,17 @@ def create_server(settings: Settings) -> Server[Any]:
     )
 
 
-async def _done(
-    work: Callable[[Call], Answer], call: Call, turn: CapacityLimiter
-) -> CallToolResult:
+async def _done(work: Callable[[Call], Answer], call: Call, turn: threading.Lock) -> CallToolResult:
     """``work`` done in a thread; its errors are results, which an agent can read and mend."""
     from anyio import get_cancelled_exc_class, to_thread
 
+    def in_turn() -> Answer:
+        with turn:  # held by the thread: one that was called off is still at work
+            call.check()
+            return work(call)
+
     try:
-        return _result(await to_thread.run_sync(work, call, abandon_on_cancel=True, limiter=turn))
+        return _result(await to_thread.run_sync(in_turn, abandon_on_cancel=True))
     except get_cancelled_exc_class():
         call.stop.set()  # the thread writes nothing more
         raise

@@ -17,6 +17,8 @@ _CELL_PX = 16
 _LIGHT, _DARK = 255, 204
 #: Below this estimated chance of being right a person should look.
 _UNSURE = 0.6
+#: Signs of an error's message; a line of text has twice as many.
+_LONGEST = 500
 #: What to do about a note, by its code.
 _NEXT = {
     "no_subject": "look at the picture; say where the subject is with keep_points or keep_box",
@@ -79,12 +81,24 @@ def words_of(facts: dict[str, Any]) -> str:
         f"licence of {row['model']}: {row['licence']}; commercial use: {row['commercial']}"
         for row in facts["licences"]
     ]
-    return "\n".join(lines)
+    return joined(lines)
 
 
 def error_words(error: CleancutError) -> str:
     """An error in one line, with the next step."""
-    return f"error [{error.code}] {error.message}" + (f"; {error.hint}" if error.hint else "")
+    hint = f"; {error.hint}" if error.hint else ""
+    return joined([f"error [{error.code}] {error.message:.{_LONGEST}}{hint}"])
+
+
+def joined(lines: Iterable[str]) -> str:
+    """``lines`` one below the other; the name of a file, whoever gave it, begins no line of ours.
+
+    What is not printable becomes a question mark, and what is too long is cut.
+    """
+    return "\n".join(
+        "".join(sign if sign.isprintable() else "?" for sign in line)[: 2 * _LONGEST]
+        for line in lines
+    )
 
 
 def preview(result: Result) -> bytes:

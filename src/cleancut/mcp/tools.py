@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import base64
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cleancut.engine import Engine
-from cleancut.errors import BadOption, CleancutError, OutputNotWritable, PathRefused
+from cleancut.errors import BadOption, CleancutError, OutputNotWritable
 from cleancut.mcp.call import Call
-from cleancut.mcp.told import error_words, facts_of, preview, words_of
+from cleancut.mcp.told import error_words, facts_of, joined, preview, words_of
 from cleancut.options import Options
 
 if TYPE_CHECKING:
@@ -192,15 +191,9 @@ def _refuse_ways_out(request: BatchRequest, call: Call) -> None:
     suffix = request.options.format or "png"
     for job in plan(resolve(request.inputs), request.out, suffix=suffix):
         call.check()
-        for place in (job.source, job.target):
-            try:
-                call.roots.inside(place)
-            except PathRefused as error:
-                raise PathRefused(
-                    f"{place} is a link out of the allowed folders", hint=error.hint
-                ) from error
-    for name in (".cleancut", ".cleancut/thumbs", ".cleancut/annotations", "labels"):
-        call.roots.inside(os.path.join(request.out, name))  # noqa: PTH118
+        call.roots.linked(job.source)
+    for _ in call.roots.tree(request.out):
+        call.check()
 
 
 def _export(call: Call) -> Export | None:
@@ -262,7 +255,7 @@ def _batch_words(facts: dict[str, Any]) -> str:
     if facts["unsure"]:
         lines.append(f"{facts['unsure']} of low confidence: look at {facts['reports'][0]}")
     lines += [
-        f"failed [{row['code']}] {row['picture']}: {row['message']}; {row['hint']}"
+        f"failed [{row['code']}] {row['picture']!r}: {row['message']}; {row['hint']}"
         for row in facts["failures"]
     ]
     if facts["failed"] or skipped.get("failed"):
@@ -271,7 +264,7 @@ def _batch_words(facts: dict[str, Any]) -> str:
         lines.append(f"stopped: {facts['stopped']}")
     if facts["interrupted"]:
         lines.append("interrupted: the same call goes on")
-    return "\n".join(lines)
+    return joined(lines)
 
 
 def _model_words(facts: dict[str, Any]) -> str:
