@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 UNUSED = (
     "unpkg.com/mermaid",
     "unpkg.com/resize-observer-polyfill",
-    "api.github.com/repos",
+    "api.github.com",
     "HOST/api/v4/projects",
 )
 _LOADED = {"script": "src", "img": "src", "source": "src", "iframe": "src", "video": "src"}

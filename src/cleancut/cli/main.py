@@ -59,7 +59,9 @@ class Parser(argparse.ArgumentParser):
             elif near:
                 hint = f"did you mean {near[0]}?"
         elif match := re.match(r"argument (command|action): invalid choice: '(.*?)'", message):
-            near = difflib.get_close_matches(match[2], re.findall(r"'([^']+)'", message)[1:], n=1)
+            # Newer Pythons list the choices without quotes.
+            known = re.findall(r"[\w-]+", message.partition("(choose from")[2])
+            near = difflib.get_close_matches(match[2], known, n=1)
             message = f"unknown {match[1]} {match[2]!r}"
             if near:
                 hint = f"did you mean {near[0]}?"
