@@ -13,9 +13,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.docs.fences import ROOT
-from tests.page.conftest import browser as browser
+from tests.page.conftest import started_browser
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from playwright.sync_api import Browser
 
 #: What the theme's scripts would fetch, each only for what no page of ours has: diagrams, browsers
@@ -27,6 +29,12 @@ UNUSED = (
     "HOST/api/v4/projects",
 )
 _LOADED = {"script": "src", "img": "src", "source": "src", "iframe": "src", "video": "src"}
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """Closed after this file: its event loop must not outlive it."""
+    yield from started_browser()
 
 
 @pytest.fixture(scope="module")

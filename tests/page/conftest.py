@@ -36,6 +36,11 @@ def chromium() -> str | None:
 @pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
     """One browser, closed after the last test here: Playwright keeps an event loop running."""
+    yield from started_browser()
+
+
+def started_browser() -> Iterator[Browser]:
+    """A browser until the generator is closed."""
     program = chromium()
     if program is None:
         missing = "Chromium is not installed: apt-get install chromium"
