@@ -132,7 +132,7 @@ $(VENV)/.installed: pyproject.toml
 	touch $@
 
 $(VENV)/.dev: $(VENV)/.installed
-	$(BIN)/python -m pip install --quiet --editable '.[convert,heic,psd,s3,redis,ray,optimize,server,camera,train,compare,mobile]' --group dev
+	$(BIN)/python -m pip install --quiet --editable '.[convert,heic,psd,s3,redis,ray,optimize,server,camera,train,compare,mobile,mcp]' --group dev
 	touch $@
 
 licences: $(VENV)/.dev
