@@ -23,7 +23,7 @@ soak: $(VENV)/.dev
 # Training has a process of its own: after PyTorch's ONNX exporter has run in one, a SIGINT that tests raise there crashes it.
 TRAINING := tests/distill $(wildcard tests/cli/test_distill_*.py)
 test: $(VENV)/.dev
-	$(BIN)/python -m pytest $(addprefix --ignore=,$(TRAINING))
+	$(BIN)/python -m pytest --durations=30 $(addprefix --ignore=,$(TRAINING))
 	$(BIN)/python -m pytest $(TRAINING)
 
 # The plug-in for napari, beside napari: its pytest plugins do not survive the settings of our other tests.

@@ -199,7 +199,7 @@ def test_running_out_of_memory_has_its_own_error(
         def run(self, *_: object) -> object:
             raise RuntimeError("BFCArena: Failed to allocate memory for requested buffer")
 
-    monkeypatch.setattr(session, "_session", Exhausted())
+    monkeypatch.setattr(session, "native", Exhausted())
     with pytest.raises(OutOfMemory):
         session.run({"picture": graphs.picture()})
 
