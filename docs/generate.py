@@ -90,13 +90,15 @@ def _row(spec: ModelSpec) -> str:
     megabytes = f"{min(sizes) / 1e6:.1f}" if sizes else "bring your own"
     height, width = spec.recipe.size
     size = f"{height}" if height == width else f"{height}x{width}"
+    card = f"models/{spec.id}.md"
+    ours = (HERE / card).is_file()
     cells = [
-        f"[{spec.id}]({spec.homepage})",
+        f"[{spec.id}]({card if ours else spec.homepage})",
         ", ".join(spec.aliases),
         megabytes,
         size,
         spec.weight_licence,
-        spec.training_data,
+        f"[a list of sources]({card}#training-pictures)" if ours else spec.training_data,
         spec.commercial,
     ]
     return f"| {' | '.join(cells)} |\n"

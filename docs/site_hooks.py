@@ -1,8 +1,9 @@
-"""What MkDocs is told beyond ``mkdocs.yml``: pages may link to files of the repository."""
+"""What MkDocs is told beyond ``mkdocs.yml``: links into the repository, a site map per language."""
 
 from __future__ import annotations
 
 import re
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,3 +28,12 @@ def on_page_markdown(markdown: str, *, page: Page, config: MkDocsConfig, files: 
         return f"]({config.extra['repository']}/blob/main/{path}"
 
     return _OUTSIDE.sub(outward, markdown)
+
+
+def on_post_build(*, config: MkDocsConfig) -> None:
+    """A site map for every language: the theme asks for it on each page."""
+    site = Path(config.site_dir)
+    for language in config.extra["alternate"]:
+        beside = (site / language["link"]).parent / "sitemap.xml"
+        if beside.parent != site:
+            shutil.copy(site / "sitemap.xml", beside)

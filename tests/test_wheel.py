@@ -56,6 +56,8 @@ def test_it_holds_what_is_needed_and_nothing_else(wheel: Path) -> None:
         "cleancut/server/web/index.html",
         "cleancut/cli/shells/bash.txt",
         ".dist-info/licenses/LICENSE",
+        ".dist-info/licenses/src/cleancut/models/face_nets/NOTICE",
+        ".dist-info/licenses/src/cleancut/server/web/vendor/client-zip.LICENSE.txt",
         "/share/man/man1/cleancut.1",
     ):
         assert any(name.endswith(part) for name in names), part

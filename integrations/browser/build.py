@@ -14,6 +14,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 HERE = Path(__file__).parent
@@ -97,8 +98,13 @@ def build(dist: Path, model: str = "cleancut-nano") -> None:
         for path in sorted(HERE.iterdir()):
             if path.suffix in OWN:
                 shutil.copy(path, fresh)
-        fetch_runtime(fresh / "ort")
-        export_network(model, fresh / "model")
+        with ThreadPoolExecutor() as pool:  # one waits for the disk, the other computes
+            parts = (
+                pool.submit(fetch_runtime, fresh / "ort"),
+                pool.submit(export_network, model, fresh / "model"),
+            )
+        for part in parts:
+            part.result()
         seal(fresh)
         shutil.rmtree(dist, ignore_errors=True)
         fresh.rename(dist)

@@ -24,8 +24,11 @@ def weights() -> np.ndarray:
     return np.random.default_rng(7).standard_normal((4, 3, 3, 3)).astype(np.float32)
 
 
-def conv(path: Path, *, size: int | None = 16) -> Path:
-    """Convolution -> sigmoid ("alpha") and the raw convolution ("logits"); any size if None."""
+def conv(path: Path, *, size: int | None = 16, half: bool = False) -> Path:
+    """Convolution -> sigmoid ("alpha") and the raw convolution ("logits"); any size if None.
+
+    With ``half`` all is float16, inputs and outputs too.
+    """
     sides: list[int | str | None] = [size, size] if size else ["h", "w"]
     nodes = [
         helper.make_node("Conv", ["picture", "w"], ["logits"], pads=[1, 1, 1, 1]),
@@ -36,8 +39,10 @@ def conv(path: Path, *, size: int | None = 16) -> Path:
         "conv",
         [value("picture", [1, 3, *sides])],
         [value("alpha", [1, 4, *sides]), value("logits", [1, 4, *sides])],
-        [numpy_helper.from_array(weights(), "w")],
+        [numpy_helper.from_array(weights().astype(np.float16 if half else np.float32), "w")],
     )
+    for port in (*graph.input, *graph.output) if half else ():
+        port.type.tensor_type.elem_type = TensorProto.FLOAT16
     return save(graph, path)
 
 

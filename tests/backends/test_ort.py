@@ -133,12 +133,23 @@ def test_tensorrt_is_never_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
     assert ort._pick_provider("gpu", None) == CUDA
 
 
-def test_an_engine_is_seen_only_where_one_was_built(tmp_path: Path) -> None:
-    assert not ort.has_engine(None)
-    assert not ort.has_engine(tmp_path)
-    (tmp_path / "tensorrt").mkdir()
-    (tmp_path / "tensorrt" / "a.engine").touch()
-    assert ort.has_engine(tmp_path)
+@pytest.mark.parametrize("provider", [CUDA, "TensorrtExecutionProvider"])
+def test_small_graphs_compute_exactly_beside_any_network(
+    provider: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[Any] = []
+
+    class Opened:
+        def __init__(self, *_: Any, providers: list[Any], **__: Any) -> None:
+            asked.append(providers)
+
+        def get_providers(self) -> list[str]:
+            return [CUDA]
+
+    monkeypatch.setattr(onnxruntime, "InferenceSession", Opened)
+    ort.open_graph(b"", Placement("ort", "gpu", "tf32", provider, "pretended"))
+    ((name, options), _) = asked[0]
+    assert (name, options["use_tf32"]) == (CUDA, "0")
 
 
 def test_what_is_in_the_way_is_told_before_anything_is_opened(

@@ -184,17 +184,19 @@ def test_rounded_products_only_where_accuracy_was_shown_or_nothing_was_asked(
     assert first(bf16_ok=True, precision="f32") == "ort gpu f32"
 
 
-def test_tensorrt_only_with_an_engine_that_is_built(
-    here: Callable[..., None], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+def test_tensorrt_is_taken_by_name_only_and_f16_names_it(
+    here: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """An engine of one network says nothing of the next, which would be built for minutes."""
     here(ort=("onnxruntime-gpu",), nvidia=True, openvino=False)
-    monkeypatch.setattr(ort, "gpu_providers", lambda: ("TensorrtExecutionProvider",))
-    with pytest.raises(BackendUnavailable):
-        select.candidates(bf16_ok=True, device="gpu", cache_dir=tmp_path)
-    (tmp_path / "tensorrt").mkdir()
-    (tmp_path / "tensorrt" / "x.engine").touch()
-    found = select.candidates(bf16_ok=True, device="gpu", cache_dir=tmp_path)
-    assert [placement.provider for placement in found] == ["TensorrtExecutionProvider"]
+    both = ("CUDAExecutionProvider", "TensorrtExecutionProvider")
+    monkeypatch.setattr(ort, "gpu_providers", lambda: both)
+    monkeypatch.setattr(ort, "obstacle", lambda: None)
+    found = select.candidates(bf16_ok=True, device="gpu")
+    assert [placement.provider for placement in found] == ["CUDAExecutionProvider"]
+    with pytest.raises(BackendUnavailable, match="only TensorRT computes f16") as caught:
+        select.candidates(bf16_ok=True, device="gpu", precision="f16")
+    assert "--backend tensorrt" in caught.value.hint
 
 
 def test_a_complete_request_is_called_requested(here: Callable[..., None]) -> None:

@@ -6,13 +6,14 @@ import pytest
 
 from cleancut import Options
 from cleancut.backends import gpus as cuda
-from cleancut.backends import machine
+from cleancut.backends import machine, ort
 from cleancut.batch import gpus
 from cleancut.batch.fleet import Fleet
 from cleancut.batch.gpus import chosen, local_runner
 from cleancut.batch.local import LocalRunner
 from cleancut.batch.worker import WorkerConfig
 from cleancut.errors import BackendUnavailable, BadOption
+from tests.backends.nvidia import NO_DRIVER
 
 GPU = Options(model="echo", device="gpu")
 AUTO = Options(model="echo")
@@ -77,10 +78,10 @@ def test_gpus_that_are_not_there_are_refused(wanted: str, match: str) -> None:
 def test_without_a_gpu_the_flag_is_an_error_and_its_lack_is_none(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(cuda, "driver", cuda.Driver)
-    with pytest.raises(BackendUnavailable, match="no GPU is visible") as failed:
+    monkeypatch.setattr(cuda, "driver", lambda: NO_DRIVER)
+    with pytest.raises(BackendUnavailable, match="--gpus: no NVIDIA driver") as failed:
         ids("all")
-    assert failed.value.kind == "setup"
+    assert failed.value.hint.startswith("install the NVIDIA driver")
     assert ids(None) == []  # who opens the network says why
     for options in (GPU.with_(device="cpu"), AUTO.with_(backend="openvino")):
         with pytest.raises(BadOption, match="not asked for"):
@@ -93,6 +94,18 @@ def test_auto_takes_gpus_where_it_will_use_one(monkeypatch: pytest.MonkeyPatch, 
     monkeypatch.setattr(machine, "nvidia_gpu", lambda: True)
     monkeypatch.setattr(machine, "installed", lambda _: {wheel: "1.30.0"})
     assert len(chosen(None, AUTO, {})) == (4 if wheel == "onnxruntime-gpu" else 0)
+
+
+@pytest.mark.usefixtures("four")
+def test_gpus_that_are_named_are_never_the_processor_in_silence(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(machine, "installed", lambda _: {"onnxruntime": "1.30.0"})
+    with pytest.raises(BackendUnavailable, match=r"--gpus: .* no CUDA provider") as failed:
+        chosen("all", AUTO, {})
+    assert failed.value.hint == "run: pip install 'cleancut[gpu]'"
+    monkeypatch.setattr(ort, "obstacle", lambda: None)
+    assert len(chosen("all", AUTO, {})) == 4
 
 
 @pytest.mark.usefixtures("four")

@@ -16,7 +16,7 @@ from cleancut.bench.gpu import MARKERS, GpuPlan, gpu
 from cleancut.bench.gpu_rows import GpuBench, difference, measure_rembg, measure_stream, steady_rate
 from cleancut.bench.measure import Figure, Sample
 from cleancut.bench.report import Report
-from cleancut.bench.sides import Side
+from cleancut.bench.sides import Side, our_side
 from cleancut.cli.main import main
 from cleancut.errors import BadOption, InferenceFailed, InputNotFound, OutOfMemory
 from tests.batch.pictures import folder_of
@@ -33,7 +33,7 @@ def quiet(line: str) -> None:
         ({"only": frozenset({9})}, "no measurement 9"),
         ({"runs": 0}, "0 runs"),
         ({"models": ()}, "no model is not what both sides have"),
-        ({"models": ("isnet", "modnet")}, "modnet is not"),
+        ({"models": ("isnet", "modnet"), "peer_venv": Path("rembg")}, "modnet is not"),
         ({"pictures": 7}, "--pictures"),
         ({"seconds": 0.0}, "--seconds"),
     ],
@@ -41,6 +41,12 @@ def quiet(line: str) -> None:
 def test_what_cannot_be_measured_is_refused(values: dict[str, object], match: str) -> None:
     with pytest.raises(BadOption, match=match):
         GpuPlan(**values)  # type: ignore[arg-type]
+
+
+def test_any_network_is_measured_where_rembg_is_left_out(tmp_path: Path) -> None:
+    assert GpuPlan(models=("modnet",)).models == ("modnet",)
+    side = our_side({"modnet": tmp_path / "modnet.onnx"}, tmp_path)
+    assert side.names["modnet"] == "modnet"
 
 
 def test_without_a_gpu_there_is_one_clear_error(

@@ -82,3 +82,14 @@ def test_progress_goes_to_stderr_only(
     assert told.out == ""
     assert "\x1b[2J" not in told.err, "a file's name moves the cursor"
     assert "2 of 2: [red]/file\\x1b" in told.err or terminal
+
+
+@pytest.mark.parametrize("action", ["start", "server", "retouch", "compare", "gpu", "steady"])
+def test_help_of_every_action_shows_how_it_is_called(
+    action: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        main(["bench", action, "--help"])
+    examples = capsys.readouterr().out.partition("examples:")[2]
+    assert f"cleancut bench {action}" in examples
+    assert examples.count("cleancut bench ") == examples.count(f"cleancut bench {action}")

@@ -120,6 +120,8 @@ def test_a_real_shell_completes(shell: str, tmp_path: Path) -> None:
         pytest.skip(f"{shell} is not installed")
     for name in ("photo one.jpg", "notes.txt"):
         (tmp_path / name).write_bytes(b"")
+    (tmp_path / "my dir").mkdir()
+    (tmp_path / "my dir" / "in it.png").write_bytes(b"")
     command, start = STARTS[shell]
     terminal = Terminal(command, tmp_path)
     try:
@@ -129,6 +131,8 @@ def test_a_real_shell_completes(shell: str, tmp_path: Path) -> None:
         terminal.type("\x15cleancut cut --model inspy\t", "renet ")
         terminal.type("\x15cleancut cut --prec\t", "ision ")
         terminal.type("\x15cleancut cut ph\t", "one.jpg")
+        terminal.type("\x15cleancut cut my\\ dir/i\t", "it.png")
+        terminal.type('\x15cleancut cut "my dir/i\t', "it.png")
         if shell == "bash":  # the others take any file where no picture fits
             terminal.type("\x15cleancut cut no\tEND", "no\x07END")
     finally:

@@ -45,6 +45,9 @@ def test_it_says_what_a_maintainer_asks_first(
         ("HTTPS_PROXY", "http://u:pass99@proxy:3128", "by http://u:pass99@proxy:3128"),
         ("PIP_INDEX_URL", "https://me:tok123@pkgs.example/simple", "asked pkgs.example"),
         ("X", "y", "s3://bucket/a?X-Amz-Signature=abcdef0123"),
+        ("CLEANCUT_RESULT_CACHE", "redis://bob:x|hunter2@db", "at redis://bob:x|hunter2@db"),
+        ("CLEANCUT_RESULT_CACHE", "redis://u:a@hunter2@db", "at redis://u:a/b@hunter2@db"),
+        ("MY_API_TOKEN", "s3cr3t|a  value", "refused: s3cr3t|a  value"),
     ],
 )
 def test_secrets_are_left_out_wherever_they_turn_up(name: str, value: str, told: str) -> None:

@@ -92,6 +92,93 @@ def test_a_persons_file_is_never_replaced(
         assert "[output-not-writable]" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("kind", ["coco", "yolo"])
+@pytest.mark.parametrize("command", ["cut", "batch"])
+def test_subjects_of_another_kind_are_not_put_under_the_first_ones_label(
+    tmp_path: Path, kind: str, command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    place = tmp_path / "out" / {"coco": "annotations.coco.json", "yolo": "data.yaml"}[kind]
+    ways = ["-o", f"{tmp_path}/out/", "-m", "echo", "-q", "--export", kind]
+
+    def export(name: str, label: str) -> int:
+        source = bar(tmp_path / name / f"{name}.png")
+        where = str(source.parent if command == "batch" else source)
+        return main([command, where, *ways, "--label", label])
+
+    assert export("one", 'a "shoe"') == 0
+    before = place.read_bytes()
+    assert export("two", "hat") == 2
+    assert """--label 'a "shoe"'""" in capsys.readouterr().err
+    assert place.read_bytes() == before
+    assert not list((tmp_path / "out").rglob("two*"))
+    assert export("two", 'a "shoe"') == 0
+    assert list((tmp_path / "out").rglob("two*"))
+
+
+def test_what_was_added_to_a_file_of_all_pictures_is_not_lost(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source, out = bar(tmp_path / "in" / "a.png"), tmp_path / "out"
+    assert cut(source, "-o", f"{out}/", "--export", "coco") == 0
+    place = out / "annotations.coco.json"
+    tables = json.loads(place.read_bytes())
+    tables["annotations"].append(tables["annotations"][0] | {"id": 7})  # a second object
+    place.write_text(json.dumps(tables))
+    assert cut(bar(tmp_path / "b.png"), "-o", f"{out}/", "--export", "coco") == 2
+    assert "edited since" in capsys.readouterr().err
+    assert json.loads(place.read_bytes()) == tables
+
+    both = [f"{source.parent}", "-o", f"{tmp_path}/yolo/", "-m", "echo", "-q", "--export", "yolo"]
+    assert main(["batch", *both]) == 0
+    data = tmp_path / "yolo" / "data.yaml"
+    data.write_text(data.read_text().replace("val: images", "val: checked  # our own"))
+    bar(tmp_path / "in" / "c.png")
+    assert main(["batch", *both]) == 0
+    assert (tmp_path / "yolo" / "labels" / "c.txt").exists()
+    assert "val: checked" in data.read_text()
+
+
+@pytest.mark.parametrize("first", ["cut", "batch"])
+def test_cut_and_batch_do_not_drop_each_others_rows(
+    tmp_path: Path, first: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source, out = bar(tmp_path / "in" / "a.png"), tmp_path / "out"
+    second = {"cut": "batch", "batch": "cut"}[first]
+    words = {"cut": ["cut", str(source)], "batch": ["batch", str(source.parent)]}
+    ways = ["-o", f"{out}/", "-m", "echo", "-q", "--export", "coco"]
+    assert main([*words[first], *ways]) == 0
+    assert main([*words[second], *ways]) == 2
+    assert f"belongs to cleancut {first}" in capsys.readouterr().err
+    assert coco(out) == (["a.png"], [BAR])
+
+
+def test_pictures_of_one_name_from_several_inputs_stay_apart(tmp_path: Path) -> None:
+    for shop in "xyz":
+        bar(tmp_path / shop / "a.png")
+    bar(tmp_path / "z" / "b.png")
+    words = ["-o", f"{tmp_path}/out", "-m", "echo", "-q", "--export", "coco"]
+    two = [str(tmp_path / shop / "a.png") for shop in "xy"]
+    assert main(["batch", *two, *words]) == 0
+    assert main(["batch", str(tmp_path / "z"), *words]) == 0
+    names, boxes = coco(tmp_path / "out")
+    assert names == [*(f"../{shop}/a.png" for shop in "xyz"), "b.png"]
+    assert boxes == [BAR] * 4
+    found = json.loads((tmp_path / "out" / "annotations.coco.json").read_bytes())
+    pictures, annotated = ({row["id"] for row in found[k]} for k in ("images", "annotations"))
+    assert pictures == annotated
+    assert len(pictures) == 4
+
+
+def test_labelmes_files_are_not_left_pointing_at_what_moves_away(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = bar(tmp_path / "in" / "a.png")
+    words = ["batch", str(source.parent), "-o", f"{tmp_path}/out", "-m", "echo", "-q"]
+    assert main([*words, "--export", "labelme", "--move-done", f"{tmp_path}/done"]) == 2
+    assert "--move-done" in capsys.readouterr().err
+    assert source.exists()
+
+
 def test_what_cannot_be_exported_is_said_at_once(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

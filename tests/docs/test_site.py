@@ -109,6 +109,14 @@ def test_what_scripts_could_load_is_known(site: Path) -> None:
 
 
 @pytest.mark.slow
+def test_every_language_has_the_site_map_that_the_theme_asks_for(site: Path) -> None:
+    asked = re.findall(r'<a href="([^"]+)" hreflang=', (site / "index.html").read_text("utf-8"))
+    assert len(asked) == 2
+    for link in asked:
+        assert ((site / link).parent / "sitemap.xml").is_file()
+
+
+@pytest.mark.slow
 def test_every_built_page_says_its_language(site: Path) -> None:
     assert '<html lang="en"' in (site / "quickstart.html").read_text("utf-8")
     assert '<html lang="zh"' in (site / "zh" / "quickstart.html").read_text("utf-8")

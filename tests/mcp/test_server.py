@@ -9,33 +9,55 @@ import os
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
 import anyio
+import anyio.to_thread
+import httpx
 import numpy as np
+import pytest
 from mcp.client.client import Client
 from mcp.client.stdio import StdioServerParameters, stdio_client
 from mcp_types import CallToolResult
 from PIL import Image
 
+from cleancut.cli.main import main
+from cleancut.mcp import server as serving
+from cleancut.mcp.call import Call
+from cleancut.mcp.roots import Roots
+from cleancut.mcp.server import Settings
+from cleancut.mcp.tools import Answer
 from cleancut.server.form import CHOSEN, GUIDES
 from tests.batch.pictures import folder_of, picture
+from tests.server.process import free_port
 
 COMMAND = [sys.executable, "-m", "cleancut", "mcp"]
 
 
 def talk(root: Path, work: Callable[[Client], Awaitable[None]], *words: str) -> None:
-    """Do ``work`` with a client of a server of its own."""
+    """Do ``work`` with a client of a server of its own, which is a process."""
+    told = [*COMMAND[1:], "--root", str(root), *words]
+    server = StdioServerParameters(command=COMMAND[0], args=told, env={**os.environ})
+    _talk(stdio_client(server), work)
 
+
+def talk_here(root: Path, work: Callable[[Client], Awaitable[None]], *words: str) -> None:
+    """The same with a server in this process, which the command line has set up."""
+    asked: list[Settings] = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(serving, "serve", asked.append)
+        assert main(["mcp", "--root", str(root), *words]) == 0
+    _talk(serving.create_server(asked[0]), work)
+
+
+def _talk(server: Any, work: Callable[[Client], Awaitable[None]]) -> None:
     async def run() -> None:
-        server = StdioServerParameters(
-            command=COMMAND[0], args=[*COMMAND[1:], "--root", str(root), *words], env={**os.environ}
-        )
         with anyio.fail_after(120):
-            async with Client(stdio_client(server)) as client:
+            async with Client(server) as client:
                 await work(client)
 
     anyio.run(run)
@@ -64,6 +86,8 @@ def test_tools_have_the_options_of_the_http_api(tmp_path: Path) -> None:
         assert "max_megapixels" not in tools["cutout"].input_schema["properties"]
         hints = {name: tool.annotations.read_only_hint for name, tool in tools.items()}
         assert hints == {"cutout": False, "inspect": True, "batch": False, "models": True}
+        replaces = {name for name, tool in tools.items() if tool.annotations.destructive_hint}
+        assert replaces == {"cutout", "batch"}  # asked to overwrite, they do
         assert str(tmp_path) in (client.instructions or "")
         about = await client.call_tool("models", {"use": "ecommerce"})
         facts = about.structured_content
@@ -78,7 +102,7 @@ def test_tools_have_the_options_of_the_http_api(tmp_path: Path) -> None:
         only = await client.call_tool("models", {"commercial_only": True})
         assert code(only) == "weights-missing"  # the one in the package is no clear yes
 
-    talk(tmp_path, work)
+    talk_here(tmp_path, work)
 
 
 def test_a_picture_is_cut_shown_and_never_overwritten_unasked(tmp_path: Path) -> None:
@@ -120,7 +144,7 @@ def test_a_picture_is_cut_shown_and_never_overwritten_unasked(tmp_path: Path) ->
         assert pixels(inline.content[2]).shape == (48, 64, 4)
         assert inline.structured_content["output"] is None
 
-    talk(tmp_path, work)
+    talk_here(tmp_path, work)
 
 
 def test_bad_calls_are_answers_with_code_and_next_step(tmp_path: Path) -> None:
@@ -171,24 +195,58 @@ def test_bad_calls_are_answers_with_code_and_next_step(tmp_path: Path) -> None:
             assert words(result).startswith(f"error [{wanted}] ")
         assert not (root / "out").exists()
 
-    talk(root, work, "--max-megapixels", "1")
+    talk_here(root, work, "--max-megapixels", "1")
 
 
-def test_a_signal_ends_a_server_whose_stdin_stays_open(tmp_path: Path) -> None:
-    server = subprocess.Popen(
-        [*COMMAND, "--root", str(tmp_path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
-    )
-    assert server.stdin is not None
-    assert server.stdout is not None
-    with server.stdin, server.stdout:
-        about = {"protocolVersion": "2025-06-18", "capabilities": {}}
-        about["clientInfo"] = {"name": "x", "version": "1"}
-        hello = {"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": about}
-        server.stdin.write(json.dumps(hello).encode() + b"\n")
-        server.stdin.flush()
-        assert json.loads(server.stdout.readline())["id"] == 1
-        server.terminate()
-        assert server.wait(10) == 143
+def test_a_call_that_is_cancelled_gives_its_turn_back(tmp_path: Path) -> None:
+    """The one at work when it has ended; one that waited does nothing when its turn has come."""
+    turn, begun, end = threading.Lock(), threading.Event(), threading.Event()
+    calls = [Call({}, Roots.of([str(tmp_path)])) for _ in range(2)]
+    worked: list[Call] = []
+
+    def work(call: Call) -> Answer:
+        worked.append(call)
+        begun.set()
+        assert end.wait(20)
+        return Answer({}, "")
+
+    async def run() -> None:
+        async with anyio.create_task_group() as group:
+            group.start_soon(serving._done, work, calls[0], turn)
+            assert await anyio.to_thread.run_sync(begun.wait, 20)
+            group.start_soon(serving._done, work, calls[1], turn)
+            await anyio.sleep(0.1)
+            group.cancel_scope.cancel()
+        assert all(call.stop.is_set() for call in calls)
+        assert turn.locked()  # the thread is still at work
+        end.set()
+
+    anyio.run(run)
+    assert turn.acquire(timeout=20)
+    assert worked == calls[:1]
+
+
+def test_two_cutouts_and_a_batch_at_once_each_get_their_answer(tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(picture())
+    folder_of(tmp_path / "in", 3)
+    asked = [
+        ("batch", {"folder": "in", "output": "out", "model": "echo"}),
+        ("cutout", {"path": "a.png", "output": "1.png"}),
+        ("cutout", {"path": "a.png", "output": "2.png"}),
+    ]
+
+    async def work(client: Client) -> None:
+        async def one(name: str, arguments: dict[str, Any]) -> None:
+            facts = (await client.call_tool(name, arguments)).structured_content
+            assert facts["output"] == str(tmp_path / arguments["output"])
+
+        async with anyio.create_task_group() as group:
+            for name, arguments in asked:
+                group.start_soon(one, name, arguments)
+
+    talk_here(tmp_path, work)
+    assert len(list((tmp_path / "out").rglob("*.png"))) == 3
+    assert (tmp_path / "1.png").read_bytes() == (tmp_path / "2.png").read_bytes()
 
 
 def test_a_batch_tells_progress_and_failures_and_goes_on(tmp_path: Path) -> None:
@@ -200,7 +258,7 @@ def test_a_batch_tells_progress_and_failures_and_goes_on(tmp_path: Path) -> None
         told.append((done, total))
 
     async def work(client: Client) -> None:
-        asked = {"folder": "in", "output": "out", "limit": 2}
+        asked = {"folder": "in", "output": "out", "model": "echo", "limit": 2}
         first = await client.call_tool("batch", asked)
         facts = first.structured_content
         assert (facts["done"], facts["failed"]) == (1, 1)
@@ -220,7 +278,7 @@ def test_a_batch_tells_progress_and_failures_and_goes_on(tmp_path: Path) -> None
         found = json.loads((tmp_path / "out2" / "annotations.coco.json").read_bytes())
         assert len(found["images"]) == 5
 
-    talk(tmp_path, work)
+    talk_here(tmp_path, work)
     assert told
     assert told == sorted(told)
     assert told[-1][1] == 6
@@ -246,8 +304,8 @@ def test_a_cancelled_batch_stops_and_can_be_resumed(tmp_path: Path) -> None:
         assert 0 < done < 30
         await anyio.sleep(1)
         assert len(list(out.rglob("*.png"))) == done
-        rest = await client.call_tool("batch", {**asked, "limit": 3})
-        assert rest.structured_content["done"] == 3
+        rest = await client.call_tool("batch", {**asked, "limit": 1})
+        assert rest.structured_content["done"] == 1
         assert rest.structured_content["skipped"]["done"] >= 1
 
     talk(tmp_path, work)
@@ -260,37 +318,53 @@ def test_what_is_commercial_only_for_everybody_stays_so(tmp_path: Path) -> None:
         asked = {"path": "a.png", "commercial_only": False, "model": "cleancut-nano"}
         assert code(await client.call_tool("cutout", asked)) == "licence-refused"
 
-    talk(tmp_path, work, "--commercial-only")
+    talk_here(tmp_path, work, "--commercial-only")
 
 
 def test_over_http_only_this_machine_is_served(tmp_path: Path) -> None:
-    import httpx
-
     (tmp_path / "a.png").write_bytes(picture())
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     command = [*COMMAND, "--root", str(tmp_path), "--http", str(port)]
     server = subprocess.Popen(command, stderr=subprocess.PIPE)
+    url = f"http://127.0.0.1:{port}/mcp"
+    large = base64.b64encode(bytes(6 << 20)).decode()
+
+    async def ask() -> None:
+        async with Client(url) as client:
+            done = await client.call_tool("cutout", {"path": "a.png"})
+            assert not done.is_error
+            # More than the SDK takes in one message by itself.
+            assert code(await client.call_tool("inspect", {"image_b64": large})) == (
+                "unreadable-image"
+            )
+
     try:
         for _ in range(300):
             with socket.socket() as probe:
                 if probe.connect_ex(("127.0.0.1", port)) == 0:
                     break
             time.sleep(0.1)
-        url = f"http://127.0.0.1:{port}/mcp"
-
-        async def ask() -> None:
-            async with Client(url) as client:
-                done = await client.call_tool("cutout", {"path": "a.png"})
-                assert not done.is_error
-
         anyio.run(ask)
-        strange = httpx.post(url, json={}, headers={"Origin": "https://evil.example"})
-        assert strange.status_code == 403
+        for name, value, refused in (
+            ("Origin", "https://evil.example", 403),
+            ("Host", "evil.example", 421),
+            ("Host", f"evil.example:{port}", 421),
+        ):
+            assert httpx.post(url, json={}, headers={name: value}).status_code == refused
     finally:
         server.terminate()
         assert server.wait(20) in (0, -15, 143)
         assert server.stderr is not None
         server.stderr.close()
     assert (tmp_path / "a.cutout.png").exists()
+
+
+def test_a_port_that_is_taken_is_told_with_the_next_step(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        assert main(["mcp", "--root", str(tmp_path), "--http", str(port)]) == 3
+    (line,) = capsys.readouterr().err.splitlines()
+    assert f"port {port} cannot be listened on" in line
+    assert f"--http {port + 1}" in line

@@ -115,6 +115,28 @@ def test_what_cannot_be_exported_is_refused(tmp_path: Path) -> None:
         export(find("nano"), tmp_path / "file", to="onnx-web", pictures=PICTURES[:1])
 
 
+def test_an_interrupted_export_leaves_the_earlier_folder_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made, target = tmp_path / "made", tmp_path / "out" / "net.mlpackage"
+    for folder in (made, target):
+        folder.mkdir(parents=True)
+        (folder / "weights").write_text(folder.name)
+
+    def half(source: Path, to: Path) -> None:
+        to.mkdir()
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as broken:
+        broken.setattr(export_module.shutil, "copytree", half)
+        with pytest.raises(KeyboardInterrupt):
+            export_module._put(made, target)
+    assert (target / "weights").read_text() == "net.mlpackage"
+    assert list(target.parent.iterdir()) == [target]
+    export_module._put(made, target)
+    assert (target / "weights").read_text() == "made"
+
+
 def test_without_the_extra_the_pip_line_is_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -29,7 +29,7 @@ from tests.backends import graphs
 CPU = Placement("ort", "cpu", "f32", "CPUExecutionProvider", "made for a test")
 RECIPES = {name: catalog()[name].recipe for name in ("u2netp", "modnet", "selfie", "deeplabv3plus")}
 #: Smaller and larger than each network, along one axis or both; twice its size, and many times.
-SIZES = [(90, 70), (300, 700), (640, 640), (1100, 900)]
+SIZES = [(90, 70), (300, 700), (640, 640), (1100, 900), (1, 1), (1, 900), (3000, 7)]
 
 
 def noisy(height: int, width: int, dtype: str = "uint8") -> NDArray[Any]:
@@ -192,6 +192,23 @@ def test_only_a_session_on_a_gpu_is_wrapped(monkeypatch: pytest.MonkeyPatch) -> 
     session.placement = Placement("ort", "gpu", "tf32", "CUDAExecutionProvider", "pretended")
     session.memory = "cuda"
     assert type(load.load(spec)) is DeviceModel
+
+
+def test_a_network_of_half_floats_is_fed_by_the_runtime(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The graph before it makes float32, and places in a batch are counted in that."""
+    spec = replace(catalog()["u2netp"], recipe=Recipe(size=(16, 16), output="alpha"))
+    session = ort.open_session(graphs.conv(tmp_path / "m.onnx", half=True), device="cpu")
+    monkeypatch.setattr(load, "open_session", lambda *_: session)
+    session.placement = Placement("ort", "gpu", "f32", "CUDAExecutionProvider", "pretended")
+    session.memory = "cuda"
+    model = load.load(spec)
+    assert type(model) is SaliencyModel
+    wanted = ort.open_session(graphs.conv(tmp_path / "whole.onnx"), device="cpu")
+    rgb = noisy(40, 30)
+    off = model.predict(rgb).alpha - SaliencyModel(spec, wanted).predict(rgb).alpha
+    assert np.abs(off).max() < 5e-3
 
 
 @pytest.mark.weights

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 #: The one category: whatever the subject is.
 _CATEGORY = 1
 _COORDINATES = 2  # decimals
+_HEAD_BYTES = 1 << 16
 
 
 def piece(annotation: Annotation, name: str) -> dict[str, Any]:
@@ -48,13 +49,39 @@ def piece(annotation: Annotation, name: str) -> dict[str, Any]:
     return found
 
 
-def opening(label: str) -> dict[str, Any]:
-    """What a file begins with, before its tables of pictures and annotations."""
+def named(found: dict[str, Any], name: str) -> dict[str, Any]:
+    """A piece under another name, and its ids with it."""
+    number = _number(name)
+    again = {**found, "image": {**found["image"], "id": number, "file_name": name}}
+    if "annotation" in found:
+        again["annotation"] = {**found["annotation"], "id": number, "image_id": number}
+    return again
+
+
+def opening(label: str, *, batch: bool = False) -> dict[str, Any]:
+    """What a file begins with, before its tables of pictures and annotations.
+
+    ``batch``: it is made anew from what a batch keeps, whatever else somebody has put into it.
+    """
+    maker = f"cleancut {'batch ' if batch else ''}{__version__}"
     return {
-        "info": {"description": f"made by cleancut {__version__}", "version": "1.0"},
+        "info": {"description": f"made by {maker}", "version": "1.0"},
         "licenses": [],
         "categories": [{"id": _CATEGORY, "name": label, "supercategory": ""}],
     }
+
+
+def opening_of(data: bytes) -> tuple[str, bool]:
+    """Label of a file that begins with ``opening``, and whether a batch made it; ``ValueError``."""
+    text = data[:_HEAD_BYTES].decode("utf-8", "replace")
+    head, key, rest = text.partition('"categories": ')
+    if not key:
+        raise ValueError("not COCO as it is written here")
+    try:
+        (category,), _ = json.JSONDecoder().raw_decode(rest)
+        return str(category["name"]), "made by cleancut batch " in head
+    except (KeyError, TypeError) as error:
+        raise ValueError("not COCO as it is written here") from error
 
 
 def document(pieces: Iterable[dict[str, Any]], label: str) -> bytes:
@@ -68,12 +95,19 @@ def document(pieces: Iterable[dict[str, Any]], label: str) -> bytes:
 
 
 def pieces_of(data: bytes) -> list[dict[str, Any]]:
-    """The pieces of a file that ``document`` made; ``ValueError`` for any other."""
+    """The pieces of a file that ``document`` made; ``ValueError`` for any other.
+
+    Rows may have been edited; a file that holds more than pieces do would lose it.
+    """
     try:
         tables = json.loads(data)
         found = {row["id"]: {"image": row} for row in tables["images"]}
         for row in tables["annotations"]:
             found[row["image_id"]]["annotation"] = row
+        (category,) = tables["categories"]
+        again = json.loads(document(found.values(), category["name"]))
+        if again | {"info": tables["info"]} != tables:
+            raise ValueError("more than pieces")
     except (KeyError, TypeError) as error:
         raise ValueError("not COCO") from error
     return list(found.values())

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import shlex
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Literal, get_args
 
 from cleancut.annotation import coco, labelme, yolo
-from cleancut.errors import BadOption
+from cleancut.errors import BadOption, OutputNotWritable
 
 if TYPE_CHECKING:
     from cleancut.annotation.outline import Annotation
@@ -59,18 +60,45 @@ class Export:
         return f"{LABELS}/{stem}.txt" if self.kind == "yolo" else f"{stem}.json"
 
     def file(self, annotation: Annotation, picture: str) -> bytes:
-        """What is in that file. ``picture`` names the picture: for COCO as its tables name it.
-
-        For LabelMe it is the way from the file to the picture. A file for COCO is a part of the
-        whole one, as ``coco.piece`` makes it.
-        """
-        if self.kind == "coco":
-            return json.dumps(coco.piece(annotation, picture)).encode()
+        """What is in that file (COCO has none); ``picture`` is the way from it to the picture."""
         if self.kind == "labelme":
             return labelme.document(annotation, picture, self.label)
         return yolo.lines(annotation)
 
+    def check_earlier(self, data: bytes, place: str, *, batch: bool) -> None:
+        """Raise ``OutputNotWritable`` if ``data``, the file of all pictures at ``place``, is in the
+        way: a person's, one of other subjects, or one of ``cut`` where a batch writes.
+        """
+        if not is_ours(data):
+            raise not_ours(place)
+        try:
+            if self.kind == "coco":
+                label, by_batch = coco.opening_of(data)
+            else:
+                label, by_batch = yolo.label_of(data), batch
+        except ValueError as error:
+            raise not_ours(place) from error
+        if by_batch is not batch:
+            raise OutputNotWritable(
+                f"{place} belongs to cleancut {'batch' if by_batch else 'cut'}, which would not "
+                "keep what is added",
+                hint="choose another folder with -o",
+            )
+        if label != self.label:
+            raise OutputNotWritable(
+                f"{place} says that its subjects are {label!r}, not {self.label!r}",
+                hint=f"choose another folder with -o, or add --label {shlex.quote(label)}",
+            )
+
 
 def is_ours(data: bytes) -> bool:
-    """Whether a file was written here and by nobody else since; a person's is never replaced."""
+    """Whether a file was written here, and by no tool since; a person's is never replaced."""
     return _MARK in data[:_HEAD_BYTES]
+
+
+def not_ours(place: str) -> OutputNotWritable:
+    """What is said of a file that stays as it is."""
+    return OutputNotWritable(
+        f"{place} was not written by cleancut, or was edited since",
+        hint="move it away, or choose another folder with -o",
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING
 
 from cleancut.version import __version__
@@ -25,6 +26,15 @@ def lines(annotation: Annotation) -> bytes:
         f"{x / annotation.width:.6f} {y / annotation.height:.6f}" for x, y in joined(rings)
     )
     return f"0 {corners}\n".encode()
+
+
+def label_of(data: bytes) -> str:
+    """The one label in what ``data_yaml`` wrote, whatever else was added; ``ValueError``."""
+    names = re.findall(r"^ +(\d+): (.*)$", data.decode(), re.MULTILINE)
+    label = json.loads(names[0][1]) if len(names) == 1 else None
+    if not isinstance(label, str):
+        raise ValueError("other classes")
+    return label
 
 
 def data_yaml(label: str) -> bytes:

@@ -86,6 +86,8 @@ def check_feeds(
     ready = {}
     for name, shape in inputs.items():
         array = np.asarray(feeds[name])
+        if array.dtype == np.float32 and dtypes[name] == np.float16:
+            array = array.astype(np.float16)  # an export in halves throughout
         fits = array.ndim == len(shape) and all(
             want is None or want == have for want, have in zip(shape, array.shape, strict=True)
         )

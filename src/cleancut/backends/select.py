@@ -35,12 +35,12 @@ def candidates(
     device: Device | Auto = "auto",
     precision: Precision | Auto = "auto",
     bf16_ok: bool,
-    cache_dir: Path | None = None,
 ) -> list[Placement]:
     """Placements that fit the request and seem possible here, the expected best first.
 
     ``bf16_ok`` says whether the model keeps its accuracy in bf16; if not, bf16 is only taken when
-    ``precision`` asks for it. No runtime is imported unless a GPU is asked for.
+    ``precision`` asks for it. No runtime is imported unless a GPU is asked for. TensorRT is taken
+    where ``backend`` names it only: it builds an engine for minutes, for each network another.
 
     Raises ``BackendUnavailable`` if the request cannot be met: nothing is silently replaced.
     """
@@ -52,7 +52,7 @@ def candidates(
         return [_tensorrt(device, precision)]
     found = []
     if backend in ("auto", "ort") and machine.installed("onnxruntime"):
-        found += _ort(device, precision, bf16_ok, cache_dir)
+        found += _ort(device, precision, bf16_ok)
     if backend in ("auto", "openvino") and machine.installed("openvino"):
         found += _openvino(device, precision, bf16_ok)
     if not found:
@@ -196,9 +196,7 @@ def _decide(
     return verdict
 
 
-def _ort(
-    device: Device | Auto, precision: Precision | Auto, bf16_ok: bool, cache_dir: Path | None
-) -> list[Placement]:
+def _ort(device: Device | Auto, precision: Precision | Auto, bf16_ok: bool) -> list[Placement]:
     found = []
     if precision == "int8":
         reason = "ONNX Runtime runs int8 everywhere"
@@ -209,9 +207,8 @@ def _ort(
         return found
     # Only here is the import worth it: a GPU is wanted, or one may well be usable.
     ort = _load("ort")
-    usable = [name for name in ort.gpu_providers() if device == "gpu" or name != _COREML]
-    if not ort.has_engine(cache_dir):
-        usable = [name for name in usable if name != _TENSORRT]
+    usable = [name for name in ort.gpu_providers() if name != _TENSORRT]
+    usable = [name for name in usable if device == "gpu" or name != _COREML]
     if precision == "f16":
         usable = [name for name in usable if name in ort.F16_PROVIDERS]
     fast = precision == "auto" and bf16_ok
@@ -281,7 +278,7 @@ def _refused(
     if precision == "int8":
         return BackendUnavailable("int8 is computed on the processor only", hint="use --device cpu")
     if device == "gpu":
-        return _no_gpu(backend)
+        return _no_gpu(backend, precision)
     if precision == "f16":
         return BackendUnavailable("f16 is only computed on a GPU", hint="use --precision f32")
     if precision == "bf16":
@@ -299,7 +296,7 @@ def _refused(
     )
 
 
-def _no_gpu(backend: Wanted) -> BackendUnavailable:
+def _no_gpu(backend: Wanted, precision: Precision | Auto) -> BackendUnavailable:
     """Why there is no candidate for a GPU: NVIDIA's is the one that is told about."""
     if backend == "openvino":
         return BackendUnavailable(
@@ -307,7 +304,14 @@ def _no_gpu(backend: Wanted) -> BackendUnavailable:
         )
     found = None
     if machine.installed("onnxruntime"):
-        found = _load("ort").obstacle()
+        ort = _load("ort")
+        found = ort.obstacle()
+        if found is None and precision == "f16" and _TENSORRT in ort.gpu_providers():
+            return BackendUnavailable(
+                "of what is installed only TensorRT computes f16 on this GPU, and it builds an "
+                "engine for minutes before the first picture",
+                hint="add --backend tensorrt, or leave --precision f16 out",
+            )
     if found is None:
         return BackendUnavailable(
             "no installed runtime can use a GPU here", hint=f"run: {cuda.GPU_EXTRA}"

@@ -12,10 +12,9 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from cleancut.annotation import coco, yolo
-from cleancut.annotation.export import LABELS, WHOLE, is_ours
+from cleancut.annotation.export import LABELS, WHOLE, is_ours, not_ours
 from cleancut.batch import names, storage
 from cleancut.batch.ledger import FOLDER
-from cleancut.errors import OutputNotWritable
 from cleancut.imaging.files import not_writable
 
 if TYPE_CHECKING:
@@ -29,16 +28,16 @@ _IN_MEMORY = 16 << 20
 
 
 def check_place(export: Export, out: str) -> None:
-    """Raise ``OutputNotWritable`` where the file of all pictures would replace somebody else's."""
+    """Raise ``OutputNotWritable`` where the file of all pictures is not this batch's to write."""
     whole = WHOLE.get(export.kind)
     if whole is None:
         return
     place = storage.join(out, whole)
     labels = export.kind == "yolo" and storage.listing(storage.join(out, LABELS))
-    if storage.exists(place) and not is_ours(storage.read(place)):
-        raise _not_ours(place)
-    if labels and not storage.exists(place):
-        raise _not_ours(storage.join(out, LABELS))
+    if storage.exists(place):
+        export.check_earlier(storage.read(place), storage.plain(place), batch=True)
+    elif labels:
+        raise not_ours(storage.plain(storage.join(out, LABELS)))
 
 
 def write_one(export: Export, annotation: Annotation, job: Job, out: str) -> None:
@@ -47,12 +46,13 @@ def write_one(export: Export, annotation: Annotation, job: Job, out: str) -> Non
     COCO's names are those of the inputs' tree. A worker may be on another machine than the rest.
     """
     if export.kind == "coco":
-        place = storage.join(out, f"{PIECES}/{job.id}.json")
-        storage.write(place, export.file(annotation, job.path or job.name))
+        piece = coco.piece(annotation, job.path or job.name)
+        piece["way"] = way(job.source, storage.join(out, WHOLE["coco"]))
+        storage.write(storage.join(out, f"{PIECES}/{job.id}.json"), json.dumps(piece).encode())
         return
     place = storage.join(out, export.name(names.split(job.name)[0]))
     if export.kind == "labelme" and storage.exists(place) and not is_ours(storage.read(place)):
-        raise _not_ours(place)
+        raise not_ours(storage.plain(place))
     storage.write(place, export.file(annotation, way(job.source, place)))
 
 
@@ -68,14 +68,17 @@ def way(source: str, place: str) -> str:
 
 def write_whole(export: Export, out: str) -> None:
     """Write the file of all pictures there are in ``out``, whichever run or shard cut them."""
+    if export.kind == "labelme":
+        return
+    place = storage.join(out, WHOLE[export.kind])
     if export.kind == "yolo":
-        storage.write(storage.join(out, WHOLE["yolo"]), yolo.data_yaml(export.label))
-    if export.kind != "coco":
+        if not storage.exists(place):  # whose pictures are for validation may have been added
+            storage.write(place, yolo.data_yaml(export.label))
         return
     with tempfile.SpooledTemporaryFile(_IN_MEMORY) as document:
-        _write_coco(document, _pieces(out), export.label)
+        with tempfile.SpooledTemporaryFile(_IN_MEMORY) as kept:
+            _write_coco(document, _told_apart(_pieces(out), kept), export.label)
         document.seek(0)
-        place = storage.join(out, WHOLE["coco"])
         if storage.is_remote(out):
             storage.write(place, document.read())
         else:
@@ -89,9 +92,23 @@ def _pieces(out: str) -> Iterator[dict[str, Any]]:
             yield json.loads(storage.read(storage.join(folder, name)))
 
 
+def _told_apart(pieces: Iterator[dict[str, Any]], kept: IO[bytes]) -> Iterator[dict[str, Any]]:
+    """``pieces``, those of one name called by their ways; ``kept`` is an empty file for scratch."""
+    seen: set[int] = set()
+    twice: set[int] = set()
+    for piece in pieces:
+        number = piece["image"]["id"]
+        (twice if number in seen else seen).add(number)
+        kept.write(json.dumps(piece).encode() + b"\n")
+    kept.seek(0)
+    for line in kept:
+        piece = json.loads(line)
+        yield coco.named(piece, piece["way"]) if piece["image"]["id"] in twice else piece
+
+
 def _write_coco(document: IO[bytes], pieces: Iterator[dict[str, Any]], label: str) -> None:
     """A million pictures go through without being in memory: the second table waits on disk."""
-    document.write(json.dumps(coco.opening(label)).encode().removesuffix(b"}"))
+    document.write(json.dumps(coco.opening(label, batch=True)).encode().removesuffix(b"}"))
     document.write(b', "images": [')
     mark = b""
     with tempfile.SpooledTemporaryFile(_IN_MEMORY) as rest:
@@ -120,10 +137,3 @@ def _copy(document: IO[bytes], place: str) -> None:
         draft.unlink(missing_ok=True)
         raise not_writable(Path(place), error) from error
     storage.sync_folder(folder)
-
-
-def _not_ours(place: str) -> OutputNotWritable:
-    return OutputNotWritable(
-        f"{storage.plain(place)} was not written by cleancut, or was edited since",
-        hint="move it away, or choose another output folder",
-    )

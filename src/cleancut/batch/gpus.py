@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from cleancut.backends import gpus as devices
 from cleancut.backends import machine
+from cleancut.backends.cuda import Obstacle
 from cleancut.batch.fleet import Fleet
 from cleancut.batch.local import TIMEOUT_S, LocalRunner
 from cleancut.batch.process import COMMAND
@@ -88,7 +89,7 @@ def chosen(wanted: str | None, options: Options, environ: Mapping[str, str]) -> 
     "all" or None takes every one that ``environ`` shows, a number alone so many of the first, and a
     list with a comma ("0,2", "3,", or UUIDs) just these. Without ``wanted`` none are taken unless a
     network would run on one. Raises ``BadOption``, and ``BackendUnavailable`` if some are asked for
-    and none is there.
+    and none can be had: who names GPUs does not want the processor, though the device be "auto".
     """
     if options.device == "cpu" or options.backend == "openvino":
         if wanted is not None:
@@ -99,9 +100,21 @@ def chosen(wanted: str | None, options: Options, environ: Mapping[str, str]) -> 
     if wanted is None and options.device == "auto" and not _gpu_expected():
         return ()
     visible = _visible(environ)
-    if wanted is not None and not visible:
-        raise BackendUnavailable("--gpus: no GPU is visible here", hint="run: cleancut doctor")
+    if wanted is not None and (found := _obstacle(options)):
+        raise BackendUnavailable(f"--gpus: {found.problem}", hint=found.hint)
     return _picked("all" if wanted is None else wanted.strip(), visible)
+
+
+def _obstacle(options: Options) -> Obstacle | None:
+    """What keeps networks from the GPUs; whoever opens one for the device "gpu" finds the rest."""
+    driver = devices.driver()
+    if not driver.gpus:
+        return Obstacle(driver.problem, driver.remedy)
+    if options.device == "gpu":
+        return None
+    from cleancut.backends.ort import obstacle
+
+    return obstacle()
 
 
 def _visible(environ: Mapping[str, str]) -> tuple[Seen, ...]:

@@ -144,6 +144,12 @@ class _Batch:
         if request.export is not None:
             check_place(request.export, request.out)
         if request.move_done is not None:
+            if request.export is not None and request.export.kind == "labelme":
+                raise BadOption(
+                    "--export labelme and --move-done contradict each other: the annotations say "
+                    "where the originals are",
+                    hint="move the originals afterwards, or leave --move-done out",
+                )
             check_move(inputs, request.out, request.move_done)
         backdrop = parse_background(request.options.background)
         if backdrop and backdrop.path and not storage.exists(backdrop.path):

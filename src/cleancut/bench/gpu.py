@@ -34,10 +34,10 @@ class GpuPlan:
     """What to measure.
 
     ``device`` "cpu" does the same on the processor, which says nothing about any GPU. ``models``
-    are ids that rembg has too; ``folder`` holds the user's pictures (None: made here), repeated
-    until there are ``pictures`` (None: ``MANY``). ``seconds`` are for each batch size of a network
-    alone. ``only`` holds numbers of measurements (empty: all); ``peer_venv`` is where rembg is or
-    will be installed, None to leave it out.
+    are ids, of networks that rembg has too unless it is left out; ``folder`` holds the user's
+    pictures (None: made here), repeated until there are ``pictures`` (None: ``MANY``). ``seconds``
+    are for each batch size of a network alone. ``only`` holds numbers of measurements (empty: all);
+    ``peer_venv`` is where rembg is or will be installed, None to leave it out.
     """
 
     device: Literal["gpu", "cpu"] = "gpu"
@@ -53,10 +53,13 @@ class GpuPlan:
     def __post_init__(self) -> None:
         """Refuse what cannot be measured (``BadOption``)."""
         check_request(self.runs, self.only, MEASUREMENTS)
-        if not self.models or (unknown := set(self.models) - rembg_peer.NAMES.keys()):
+        unknown = set(self.models) - rembg_peer.NAMES.keys() if self.peer_venv else set()
+        if not self.models or unknown:
             named = ", ".join(sorted(unknown)) if self.models else "no model"
             known = ", ".join(rembg_peer.NAMES)
-            raise BadOption(f"{named} is not what both sides have", hint=f"one of: {known}")
+            raise BadOption(
+                f"{named} is not what both sides have", hint=f"one of: {known}; or add --no-rembg"
+            )
         if self.pictures is not None and self.pictures < 8:
             raise BadOption(f"--pictures: {self.pictures} say nothing", hint="give 8 or more")
         if not self.seconds > 0:
@@ -100,7 +103,7 @@ def _device(plan: GpuPlan) -> str:
     if plan.device == "cpu":
         return "NO GPU, the processor alone"
     try:
-        found = select.candidates(device="gpu", bf16_ok=False, cache_dir=cache_folder())
+        found = select.candidates(device="gpu", bf16_ok=False)
     except BackendUnavailable as error:
         raise BackendUnavailable(
             error.message, hint=f"{error.hint}; the processor: cleancut bench gpu --device cpu"

@@ -130,7 +130,7 @@ def our_side(weights: Mapping[str, Path], work: Path) -> Side:
             *("batch", "{image}", "-o", "{output}", "--model", "{model}"),
             *("--cache", "off", "--quiet"),
         ),
-        names={model: model for model in NAMES},
+        names={model: model for model in (*NAMES, *weights)},
         env=env,
     )
 

@@ -60,34 +60,26 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     what = "start-up, memory and speed of one picture, beside rembg"
     start = actions.add_parser("start", help=what, description=what, allow_abbrev=False)
     start.add_argument("--runs", type=int, default=5, metavar="N", help="runs a side (default: 5)")
-    start.add_argument(
-        "--only", default="", metavar="LIST", help="numbers of measurements, like 1,3"
-    )
     start.add_argument("--image", type=Path, metavar="FILE", help="photograph to measure with")
-    start.add_argument("--no-rembg", action="store_true", help="measure only cleancut")
     what = "folders, a large picture and the memory of a long run, beside rembg"
     fast = actions.add_parser("speed", help=what, description=what, allow_abbrev=False)
     fast.add_argument("--runs", type=int, default=3, metavar="N", help="runs a side (default: 3)")
-    fast.add_argument(
-        "--only", default="", metavar="LIST", help="numbers of measurements, like 1,3"
-    )
     fast.add_argument("--images", type=Path, metavar="DIR", help="16 photographs to measure with")
     fast.add_argument("--large", type=Path, metavar="FILE", help="a photograph of 12 megapixels")
-    fast.add_argument("--no-rembg", action="store_true", help="measure only cleancut")
     fast.add_argument("--flame", type=Path, metavar="SVG", help="draw where a picture's time goes")
     what = "the HTTP server under load, beside rembg's"
     served = actions.add_parser("server", help=what, description=what, allow_abbrev=False)
     served.add_argument("--runs", type=int, default=2, metavar="N", help="runs a side (default: 2)")
-    served.add_argument(
-        "--only", default="", metavar="LIST", help="numbers of measurements, like 1,3"
-    )
     for flag, seconds, about in (
         ("--seconds", 30.0, "how long eight clients ask in each run"),
         ("--siege", 60.0, "how long two hundred do"),
     ):
         text = f"{about} (default: {seconds:g})"
         served.add_argument(flag, type=float, default=seconds, metavar="S", help=text)
-    served.add_argument("--no-rembg", action="store_true", help="measure only cleancut")
+    for action in (start, fast, served):
+        only = "numbers of measurements, like 1,3"
+        action.add_argument("--only", default="", metavar="LIST", help=only)
+        action.add_argument("--no-rembg", action="store_true", help="measure only cleancut")
     what = "score mattes of models, options and other tools on pictures with true mattes"
     scored = actions.add_parser("accuracy", help=what, description=what, allow_abbrev=False)
     _add_accuracy(scored)
@@ -112,8 +104,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         (solved, "pymatting"),
     ):
         _add_shared(action, peer)
-    for action in actions.choices.values():
+    for name, action in actions.choices.items():
         action.set_defaults(parser=action)  # errors point at this action's --help
+        _show_examples(action, name)
+
+
+def _show_examples(action: argparse.ArgumentParser, name: str) -> None:
+    """Give it those lines of ``EPILOG`` that are about it, unless it has words of its own."""
+    lines = [line for line in EPILOG.splitlines() if f" cleancut bench {name}" in line]
+    action.epilog = action.epilog or "\n".join(["examples:", *lines])
+    action.formatter_class = argparse.RawDescriptionHelpFormatter
 
 
 def _add_retouch(add: Callable[..., argparse.ArgumentParser]) -> None:

@@ -28,7 +28,7 @@ def add_arguments(add: Callable[..., argparse.ArgumentParser]) -> argparse.Argum
         action="append",
         default=[],
         metavar="NAME",
-        help="isnet or u2netp (may be given again; default: both)",
+        help="isnet or u2netp (may be given again; default: both); any with --no-rembg",
     )
     flag(
         "--device",
@@ -36,7 +36,7 @@ def add_arguments(add: Callable[..., argparse.ArgumentParser]) -> argparse.Argum
         default="gpu",
         help="gpu (default), or cpu to try the same without one",
     )
-    flag("--precision", default="auto", metavar="NAME", help="auto (default), f32 or f16")
+    flag("--precision", choices=("auto", "f32", "f16"), default="auto", help="(default: auto)")
     flag("--pictures", type=int, metavar="N", help="so many, repeated (default: 512; cpu: 24)")
     flag("--runs", type=int, default=2, metavar="N", help="runs a side (default: 2)")
     flag("--seconds", type=float, default=3.0, metavar="S", help="for each batch size (default: 3)")

@@ -36,14 +36,14 @@ def markdown(lines: Iterable[Line], environ: Mapping[str, str]) -> str:
         )
         for line in lines
     ]
-    parts = [
-        _table("cleancut doctor --report", ("", ""), _system()),
-        _table("Packages", ("package", "version"), _packages()),
-        _table("Models", ("model", "where", "sha256", "licence of the weights"), _models()),
-        _table("Findings", ("", "about", "found"), findings),
-        _table("Settings", ("variable", "value"), _settings(environ)),
-    ]
-    return without_secrets("\n".join(parts), environ)
+    tables = (
+        ("cleancut doctor --report", ("", ""), _system()),
+        ("Packages", ("package", "version"), _packages()),
+        ("Models", ("model", "where", "sha256", "licence of the weights"), _models()),
+        ("Findings", ("", "about", "found"), findings),
+        ("Settings", ("variable", "value"), _settings(environ)),
+    )
+    return "\n".join(_table(title, head, rows, environ) for title, head, rows in tables)
 
 
 def without_secrets(text: str, environ: Mapping[str, str]) -> str:
@@ -51,8 +51,8 @@ def without_secrets(text: str, environ: Mapping[str, str]) -> str:
     for name, value in environ.items():
         if _SECRET.search(name) and len(value) >= _SHORTEST_SECRET:
             text = text.replace(value, "***")
-    text = re.sub(r"(\w+://)[^/\s@|]*@", r"\1***@", text)
-    text = re.sub(r"(\w+://[^\s?|]*)\?[^\s|]*", r"\1?***", text)
+    text = re.sub(r"(\w+://)\S*@", r"\1***@", text)  # to the last @: passwords have any sign
+    text = re.sub(r"(\w+://[^\s?]*)\?\S*", r"\1?***", text)
     for home in _homes(environ):
         text = re.sub(rf"{re.escape(home)}(?![\w.-])", "~", text)
     for word, stand_in in _names():
@@ -144,9 +144,16 @@ def _settings(environ: Mapping[str, str]) -> list[tuple[str, ...]]:
     return [*ours, *((name, "(set)") for name in others)] or [("none", "")]
 
 
-def _table(title: str, head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
+def _table(
+    title: str,
+    head: tuple[str, ...],
+    rows: Iterable[tuple[str, ...]],
+    environ: Mapping[str, str],
+) -> str:
     text = f"### {title}\n\n| {' | '.join(head)} |\n|{'---|' * len(head)}\n"
     for row in rows:
-        cells = (" ".join(cell.replace("|", "\\|").split()) for cell in row)
+        # Secrets go first: one with a | in it would not be known again behind the escape.
+        told = (without_secrets(cell, environ) for cell in row)
+        cells = (" ".join(cell.replace("|", "\\|").split()) for cell in told)
         text += f"| {' | '.join(cells)} |\n"
     return text

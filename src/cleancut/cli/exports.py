@@ -9,9 +9,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cleancut.annotation import coco, yolo
-from cleancut.annotation.export import KINDS, LABELS, TOLERANCE_PX, WHOLE, Export, is_ours
+from cleancut.annotation.export import (
+    KINDS,
+    LABELS,
+    TOLERANCE_PX,
+    WHOLE,
+    Export,
+    is_ours,
+    not_ours,
+)
 from cleancut.cli.targets import STREAM
-from cleancut.errors import BadOption, OutputNotWritable
+from cleancut.errors import BadOption
 
 if TYPE_CHECKING:
     from cleancut.cli.targets import Job
@@ -84,9 +92,22 @@ class Exporter:
             return
         place = self._folder / whole
         if place.exists():
-            _refuse_others(place)
+            self._earlier(place)
         elif self._export.kind == "yolo" and (self._folder / LABELS).exists():
-            raise _not_ours(self._folder / LABELS)
+            raise not_ours(str(self._folder / LABELS))
+
+    def _earlier(self, place: Path) -> list[dict[str, Any]]:
+        """The pieces in the file of earlier runs, which is one that can be continued."""
+        from cleancut.imaging.files import read_bytes
+
+        data = read_bytes(place)
+        self._export.check_earlier(data, str(place), batch=False)
+        if self._export.kind != "coco":
+            return []
+        try:
+            return coco.pieces_of(data)
+        except ValueError as error:
+            raise not_ours(str(place)) from error
 
     def add(self, result: Result, job: Job) -> None:
         """Write the file of one picture, or remember it for the file of all."""
@@ -105,7 +126,9 @@ class Exporter:
         place.parent.mkdir(exist_ok=True)
         write_atomic(place, export.file(annotation, _way(job.source, place)))
         if export.kind == "yolo":
-            write_atomic(self._folder / WHOLE["yolo"], yolo.data_yaml(export.label))
+            whole = self._folder / WHOLE["yolo"]
+            if not whole.exists():  # whose pictures are for validation may have been added
+                write_atomic(whole, yolo.data_yaml(export.label))
 
     def finish(self) -> None:
         """Write COCO's file; pictures of earlier runs stay in it."""
@@ -114,12 +137,7 @@ class Exporter:
         if not self._pieces:
             return
         place = self._folder / WHOLE["coco"]
-        earlier = []
-        if place.exists():
-            try:
-                earlier = coco.pieces_of(place.read_bytes())
-            except (OSError, ValueError) as error:
-                raise _not_ours(place) from error
+        earlier = self._earlier(place) if place.exists() else []
         write_atomic(place, coco.document([*earlier, *self._pieces], self._export.label))
 
 
@@ -140,11 +158,4 @@ def _refuse_others(place: Path) -> None:
     from cleancut.imaging.files import read_bytes
 
     if not is_ours(read_bytes(place)):
-        raise _not_ours(place)
-
-
-def _not_ours(place: Path) -> OutputNotWritable:
-    return OutputNotWritable(
-        f"{place} was not written by cleancut, or was edited since",
-        hint="move it away, or choose another folder with -o",
-    )
+        raise not_ours(str(place))

@@ -43,8 +43,10 @@ class Roots:
         ``BadOption`` for what no disk can hold.
         """
         if not text.strip() or "\0" in text:
-            raise BadOption("the path is empty", hint="name a file inside the allowed folders")
-        if "://" in text:
+            raise BadOption(
+                "the path is empty or holds a NUL", hint="name a file inside the allowed folders"
+            )
+        if "://" in text or self._elsewhere(text):
             raise PathRefused(f"{text[:200]} is an address, not a path", hint=self._hint())
         try:
             place = Path(os.path.realpath(self.folders[0] / Path(text).expanduser()))
@@ -113,6 +115,15 @@ class Roots:
             raise PathRefused(
                 f"{place} is a link out of the allowed folders", hint=error.hint
             ) from error
+
+    def _elsewhere(self, text: str) -> bool:
+        """Whether ``text`` names another computer, where no root is on one.
+
+        Windows asks that computer, with the user's credentials, when a link is merely looked for.
+        """
+        names = (text, *map(str, self.folders))
+        shares = [name.replace("\\", "/").startswith("//") for name in names]
+        return shares[0] and not any(shares[1:])
 
     def _hint(self) -> str:
         allowed = ", ".join(map(str, self.folders))

@@ -5,16 +5,17 @@ from __future__ import annotations
 import logging
 import os
 import signal
+import socket
 import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from cleancut import __version__
-from cleancut.errors import BadOption, CleancutError
+from cleancut.errors import BadOption, CleancutError, SetupError
 from cleancut.extras import extra
-from cleancut.mcp.call import Call
+from cleancut.mcp.call import MAX_INLINE_BYTES, Call
 from cleancut.mcp.roots import Roots
 from cleancut.mcp.schemas import INSTRUCTIONS, schemas
 from cleancut.mcp.tools import Answer, Tools, failed, packed
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 _TELL_S = 0.5
 #: How soon a signal is heard, and how long it waits for what is being written, seconds.
 _LISTEN_S, _FINISH_S = 0.2, 5.0
+#: A picture of the largest size as base64, and the call around it.
+_MAX_MESSAGE_BYTES = MAX_INLINE_BYTES * 3 // 2
 _READS = {"inspect", "models"}
 
 
@@ -71,20 +74,28 @@ async def _over_stdio(settings: Settings) -> None:
         signal.signal(name, lambda number, _frame: told.append(number))
 
     async with stdio_server() as (incoming, outgoing):
-        async with anyio.create_task_group() as group:
+        try:
+            async with anyio.create_task_group() as group:
 
-            async def end_when_told() -> None:
-                while not told:
-                    await anyio.sleep(_LISTEN_S)
+                async def end_when_told() -> None:
+                    while not told:
+                        await anyio.sleep(_LISTEN_S)
+                    group.cancel_scope.cancel()
+
+                group.start_soon(end_when_told)
+                await server.run(incoming, outgoing, server.create_initialization_options())
                 group.cancel_scope.cancel()
+        except anyio.get_cancelled_exc_class():  # stdout cannot be written to any more
+            _leave(settings, 0)
+        if told:
+            _leave(settings, 128 + told[0])
 
-            group.start_soon(end_when_told)
-            await server.run(incoming, outgoing, server.create_initialization_options())
-            group.cancel_scope.cancel()
-        if told:  # the thread that reads stdin waits for a line and cannot be ended
-            for turn in settings.turns:
-                turn.acquire(timeout=_FINISH_S)
-            os._exit(128 + told[0])
+
+def _leave(settings: Settings, code: int) -> NoReturn:
+    """End at once: the thread that reads stdin waits for a line and cannot be ended."""
+    for turn in settings.turns:
+        turn.acquire(timeout=_FINISH_S)
+    os._exit(code)
 
 
 def _hung_up(error: BaseException) -> bool:
@@ -98,8 +109,18 @@ def _over_http(settings: Settings) -> None:
     import uvicorn
 
     assert settings.port is not None
-    app = create_server(settings).streamable_http_app(host="127.0.0.1")
-    uvicorn.run(app, host="127.0.0.1", port=settings.port, log_level="warning")
+    app = create_server(settings).streamable_http_app(
+        host="127.0.0.1", max_request_body_size=_MAX_MESSAGE_BYTES
+    )
+    try:
+        listening = socket.create_server(("127.0.0.1", settings.port))
+    except OSError as error:
+        raise SetupError(
+            f"port {settings.port} cannot be listened on: {error.strerror}",
+            hint=f"another program may have it; try --http {settings.port % 65535 + 1}",
+        ) from error
+    with listening:
+        uvicorn.Server(uvicorn.Config(app, log_level="warning")).run(sockets=[listening])
 
 
 def create_server(settings: Settings) -> Server[Any]:
@@ -191,7 +212,7 @@ def _listed() -> list[Tool]:
             input_schema=schema,
             annotations=ToolAnnotations(
                 read_only_hint=name in _READS,
-                destructive_hint=False,
+                destructive_hint=name not in _READS,  # `overwrite` replaces files
                 idempotent_hint=True,
                 open_world_hint=False,
             ),

@@ -20,8 +20,9 @@ if TYPE_CHECKING:
     from cleancut.batch.job import Event
     from cleancut.batch.request import BatchRequest
 
-#: A picture that was sent inside a message goes back inside one up to this size.
-MAX_ANSWER_BYTES = 4 << 20
+#: A picture that was sent inside a message goes back inside one up to this size: as base64 4 MiB,
+#: and makers of models take 5 MB for one picture.
+MAX_ANSWER_BYTES = 3 << 20
 #: So many failures of a batch are told in full; the report has all.
 _MOST_FAILURES = 20
 _INLINE = {"png": "image/png", "webp": "image/webp", "jpg": "image/jpeg"}

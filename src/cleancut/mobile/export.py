@@ -33,6 +33,11 @@ Form = Literal["f32", "f16", "int8-weights"]
 TARGETS: dict[To, str] = {"onnx-web": ".onnx", "tflite": ".tflite", "coreml": ".mlpackage"}
 #: A file whose mattes are further (mean of 0..1) from the original's is not written.
 LIMITS: dict[Form, float] = {"f32": 2e-3, "f16": 5e-3, "int8-weights": 3e-2}
+_NEXT: dict[Form, str] = {
+    "f32": "take another network",
+    "f16": "export --form f32",
+    "int8-weights": "export --form f16, or f32",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +98,7 @@ def export(
             raise InferenceFailed(
                 f"{runtime} answers otherwise than the original: {mean:.1e} in the mean, more than "
                 f"{LIMITS[form]:.0e} ({form})",
-                hint="export --form f32",
+                hint=_NEXT[form],
             )
         length, sha256 = _measure(made)
         _put(made, target)
@@ -250,9 +255,12 @@ def _put(made: Path, target: Path) -> None:
         if made.is_file():
             write_atomic(target, made.read_bytes())
             return
-        if target.is_dir():
-            shutil.rmtree(target)
-        shutil.move(made, target)
+        with tempfile.TemporaryDirectory(prefix=".cleancut-", dir=target.parent) as draft:
+            whole = shutil.copytree(made, Path(draft) / target.name)
+            if target.is_dir():
+                shutil.rmtree(target)
+            target.unlink(missing_ok=True)
+            whole.rename(target)  # a program that is ended leaves no half of it
     except OSError as error:
         raise not_writable(target, error) from error
 

@@ -62,7 +62,7 @@ def load(spec: ModelSpec, placing: Placing | None = None) -> Model:
         if session.placement.device == "gpu" and session.placement.backend == "ort":
             from cleancut.backends.ort import OrtSession
 
-            if isinstance(session, OrtSession) and session.memory != "cpu":
+            if isinstance(session, OrtSession) and session.memory != "cpu" and session.floats:
                 from cleancut.models.on_device import DeviceModel
 
                 return DeviceModel(spec, session)
@@ -148,7 +148,7 @@ def destined(spec: ModelSpec, placing: Placing) -> tuple[Placement | None, int]:
     path, key = (found.path, found.sha256) if copy is None else (copy[0], copy[1].sha256)
     if copy is not None:
         placing = replace(placing, precision="int8")
-    candidates = _candidates(spec, placing, cache_folder())
+    candidates = _candidates(spec, placing)
     where = select.known(key, candidates, cache_folder())
     if where is None and not placing.measure and _is_clear(candidates[0]):
         where = candidates[0]
@@ -158,9 +158,7 @@ def destined(spec: ModelSpec, placing: Placing) -> tuple[Placement | None, int]:
 def open_original(spec: ModelSpec, placing: Placing) -> Session:
     """As ``open_session``, never the int8 copy."""
     found = resolve(spec)
-    return _open(
-        spec, placing, found.path, found.sha256, _candidates(spec, placing, cache_folder())
-    )
+    return _open(spec, placing, found.path, found.sha256, _candidates(spec, placing))
 
 
 def open_copy(spec: ModelSpec, placing: Placing, path: Path, copy: Optimized) -> Session:
@@ -170,7 +168,6 @@ def open_copy(spec: ModelSpec, placing: Placing, path: Path, copy: Optimized) ->
         device=placing.device,
         precision="int8",
         bf16_ok=spec.bf16,
-        cache_dir=cache_folder(),
     )
     if copy.machine == fingerprint():
         told = f"measured: {copy.ms[1]:.0f} ms, {copy.original_ran} {copy.ms[0]:.0f} ms"
@@ -214,22 +211,20 @@ def _suits(spec: ModelSpec, placing: Placing) -> bool:
 
 
 def _gpu_first(spec: ModelSpec, placing: Placing) -> bool:
-    return _candidates(spec, placing, cache_folder())[0].device == "gpu"
+    return _candidates(spec, placing)[0].device == "gpu"
 
 
 def forget_choice(spec: ModelSpec) -> None:
     """Forget which backend was measured fastest for ``spec``, so that the next load measures."""
-    cache = cache_folder()
-    select.forget(resolve(spec).sha256, _candidates(spec, Placing(), cache), cache)
+    select.forget(resolve(spec).sha256, _candidates(spec, Placing()), cache_folder())
 
 
-def _candidates(spec: ModelSpec, placing: Placing, cache: Path) -> list[Placement]:
+def _candidates(spec: ModelSpec, placing: Placing) -> list[Placement]:
     return select.candidates(
         backend=placing.backend,
         device=placing.device,
         precision=placing.precision,
         bf16_ok=spec.bf16 and not _filters_inside(spec),
-        cache_dir=cache,
     )
 
 
