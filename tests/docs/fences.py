@@ -10,8 +10,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
-#: Types and a tree of files, for whoever works on the code.
-_NOT_FOR_USERS = {"architecture.md"}
+#: For whoever works on the code: types, a tree of files, the steps of a release.
+_NOT_FOR_USERS = {"architecture.md", "releasing.md"}
 #: Made of every command's help: only the lines after "examples:" are commands.
 _OF_HELP = {"cli.md"}
 PAGES = sorted(
