@@ -84,6 +84,21 @@ def test_a_portrait_network_that_changes_its_mind_is_not_believed() -> None:
     assert verdict.models[0] == "isnet"
 
 
+def test_where_the_chances_are_even_both_networks_have_a_share() -> None:
+    """From the large network to the portrait one by small steps, as the two draw nearer."""
+    taken, shares = [], []
+    for apart in np.linspace(0.07, 0.001, 50):
+        lead, portrait = disc(0.5 - apart / 2), disc(0.5 + apart / 2)
+        verdict = judge(VIEW, panel(lead, portrait, portrait, portrait * 0))
+        taken.append(verdict.models[0])
+        only = portrait > lead
+        shares.append(float(verdict.alpha[only].mean()) if only.any() else 1.0)
+    assert taken == sorted(taken)
+    assert (taken[0], taken[-1]) == ("isnet", "modnet")
+    assert (shares[0], shares[-1]) == (0, 1)
+    assert sum(0.05 < share < 0.95 for share in shares) > 5
+
+
 def test_a_small_network_that_leads_is_less_sure_than_it_says() -> None:
     """The same answers: a large lead outvotes the portrait network, a small one does not."""
     lead, portrait = disc(0.483), disc(0.517)

@@ -14,6 +14,8 @@ from cleancut.matting.fusion import (
     UNSURE,
     agreement,
     middle,
+    mixed,
+    portrait_share,
     portrait_trust,
     softness,
     with_second_opinion,
@@ -152,11 +154,17 @@ def _portrait(looks: _Looks) -> Verdict | None:
             return looks.verdict(alpha, "portrait", confirmed, steadiness)
     lead = looks.at("lead")
     doubt = softness(lead) * looks.overconfidence("lead")
-    if portrait_trust(steadiness, doubt, agreement(portrait, lead)) < 0.5:
+    share = portrait_share(portrait_trust(steadiness, doubt, agreement(portrait, lead)))
+    if share == 0:
         return None
     general = _general(looks)
     alpha = middle(portrait, glance, general)
-    return looks.verdict(alpha, "portrait", agreement(alpha, general), steadiness)
+    agreed = agreement(alpha, general)
+    if share < 0.5:
+        return looks.verdict(mixed(general, alpha, share), "lead", agreed, steadiness)
+    if share < 1:
+        alpha = mixed(alpha, general, 1 - share)
+    return looks.verdict(alpha, "portrait", agreed, steadiness)
 
 
 def _general(looks: _Looks) -> Alpha:

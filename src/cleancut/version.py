@@ -6,4 +6,4 @@ __version__ = "0.1.0"
 
 #: Part of every cache key: raise it whenever the pixels of a result change, however little.
 #: tests/cache/test_pixels.py notices if that was forgotten.
-PIPELINE_VERSION = 4
+PIPELINE_VERSION = 5

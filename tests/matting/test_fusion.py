@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -7,8 +8,11 @@ import pytest
 
 from cleancut.matting.fusion import (
     LOST,
+    UNSURE,
     agreement,
     middle,
+    mixed,
+    portrait_share,
     portrait_trust,
     resized,
     softness,
@@ -44,14 +48,49 @@ def test_softness_tells_sharp_from_hairy_from_lost() -> None:
     assert sharp < 0.08 < hairy < 0.5 < LOST < lost
 
 
-def test_a_decided_answer_takes_no_advice_and_a_lost_one_an_equal_share() -> None:
+def test_a_decided_answer_takes_no_advice_and_two_that_are_lost_share_alike() -> None:
     sure, other = _disc(0.3), _disc(0.2, side=320)
     assert with_second_opinion(sure, other) is sure
-    lost = np.full((240, 240), 0.5, np.float32)
+    lost, lost_too = np.full((240, 240), 0.5, np.float32), np.full((80, 80), 0.5, np.float32)
+    lost[:, :120] = lost_too[:, 40:] = 0
     before = lost.copy()
-    mixed = with_second_opinion(lost, other)
-    assert np.allclose(mixed, (lost + resized(other, lost)) / 2, atol=1e-6)
+    heard = with_second_opinion(lost, lost_too)
+    assert heard.mean() == pytest.approx(0.25, abs=1e-3)
+    assert heard[:, 130:].mean() == pytest.approx(0.25, abs=1e-2)
     assert (lost == before).all()
+
+
+def test_a_second_opinion_weighs_by_its_own_certainty() -> None:
+    lost = np.full((240, 240), 0.5, np.float32)
+    decided = _disc(0.2, side=320)
+    assert np.abs(with_second_opinion(lost, decided) - resized(decided, lost)).mean() < 0.01
+    vague, vaguer = _disc(0.3, rim=35), np.full((80, 80), 0.3, np.float32)
+    assert 0.5 < softness(vague) < 0.8 < 2 < softness(vaguer)
+    heard = with_second_opinion(vague, vaguer)
+    assert 0 < np.abs(heard - vague).max() < 0.05
+
+
+def test_no_second_opinion_and_no_trust_tips_a_matte_at_an_edge_of_a_rule() -> None:
+    """A step of one in a hundred in what is known moves no matte by more than a few hundredths."""
+    decided = _disc(0.2)
+    assert softness(_disc(0.3, rim=20)) < UNSURE < LOST < softness(_disc(0.3, rim=159))
+    heard = [with_second_opinion(_disc(0.3, rim=rim), decided) for rim in range(20, 160)]
+    assert max(np.abs(b - a).mean() for a, b in pairwise(heard)) < 0.01
+    trusts = np.linspace(0, 1, 101)
+    shares = [portrait_share(float(trust)) for trust in trusts]
+    assert shares[0] == 0
+    assert shares[50] == pytest.approx(0.5)
+    assert shares[-1] == 1
+    assert max(np.diff(shares)) < 0.06
+    assert min(np.diff(shares)) >= 0
+
+
+def test_a_mixture_has_the_size_of_the_first() -> None:
+    one, other = _disc(0.3), _disc(0.3, side=96)
+    before = one.copy()
+    assert mixed(one, other, 0.25).shape == one.shape
+    assert np.allclose(mixed(one, np.zeros_like(one), 0.25), one * 0.75)
+    assert (one == before).all()
 
 
 def test_the_middle_outvotes_a_slip_in_its_place_only() -> None:

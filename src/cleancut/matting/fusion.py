@@ -21,8 +21,11 @@ if TYPE_CHECKING:
 _GRID = 160
 #: Keeps shares of nearly nothing from being noise, in pixels of the grid.
 _FLOOR = 20.0
-#: Between these two softnesses a general network is unsure and a second one gets a say.
-UNSURE, LOST = 0.45, 0.6
+#: From the first softness on a general network is unsure and a second one gets a say; from the
+#: other on, all the say that its own certainty earns it.
+UNSURE, LOST = 0.45, 1.0
+#: Between these two trusts neither network is believed alone.
+_TRUSTED = (0.4, 0.6)
 #: Weights of ``portrait_trust``: constant, steadiness, certainty and agreement.
 _TRUST = (0.98, 1.23, -1.52, 1.69)
 
@@ -62,18 +65,25 @@ def resized(alpha: Alpha, like: Alpha) -> Alpha:
 
 
 def with_second_opinion(general: Alpha, second: Alpha) -> Alpha:
-    """``general``, drawn up to half way to ``second`` (any size) the less decided it is.
+    """``general``, drawn towards ``second`` (any size) the less decided it is.
 
-    A soft answer of a saliency network means that it has not made up its mind what the subject is;
-    another network's mind is then worth as much as its own. A decided one is left alone.
+    A soft answer of a saliency network means that it has not made up its mind what the subject is.
+    A decided one is left alone; where it is lost both weigh as measurements do that are off by
+    their softness: by its inverse square. So a second opinion that is no opinion changes little.
     """
-    doubt = float(np.clip((softness(general) - UNSURE) / (LOST - UNSURE), 0, 1))
-    if doubt == 0:
+    doubt = softness(general)
+    lost = _ramp(doubt, UNSURE, LOST)
+    if lost == 0:
         return general
-    weight = np.float32(doubt / 2)
-    mixed: Alpha = general * (1 - weight)
-    mixed += weight * resized(second, general)
-    return mixed
+    return mixed(general, second, lost * doubt**2 / (doubt**2 + softness(second) ** 2))
+
+
+def mixed(one: Alpha, other: Alpha, share: float) -> Alpha:
+    """``one`` with ``share`` (0..1) of ``other`` (any size), at the size of ``one``."""
+    weight = np.float32(share)
+    out: Alpha = one * (1 - weight)
+    out += weight * resized(other, one)
+    return out
 
 
 def middle(one: Alpha, two: Alpha, three: Alpha) -> Alpha:
@@ -98,6 +108,19 @@ def portrait_trust(steadiness: float, general_softness: float, agreement: float)
     terms = (1.0, _logit(steadiness) / 2, -math.log(general_softness), _logit(agreement) / 2)
     score = sum(weight * term for weight, term in zip(_TRUST, terms, strict=True))
     return 1 / (1 + math.exp(-score))
+
+
+def portrait_share(trust: float) -> float:
+    """How much of the matte is the portrait network's, 0..1, by ``portrait_trust``.
+
+    Near an even chance both have a share: a picture saved once more, or the next frame, must not
+    come out as another subject because a figure has moved by its last digit.
+    """
+    return _ramp(trust, *_TRUSTED)
+
+
+def _ramp(value: float, start: float, end: float) -> float:
+    return min(max((value - start) / (end - start), 0.0), 1.0)
 
 
 def _logit(share: float) -> float:
