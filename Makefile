@@ -106,10 +106,10 @@ bench-video: $(VENV)/.installed
 	$(BIN)/cleancut bench video $(if $(DIR),"$(DIR)")
 	$(if $(DIR),$(BIN)/cleancut bench steady "$(DIR)")
 
-# Puts a comparison (make bench-compare, --json) into the package, and the pages made from it: make measured JSON=all.json
+# Puts a comparison (make bench-compare, --json) into the package, and the pages made from it: make measured JSON=all.json [ONLY=auto]
 measured: $(VENV)/.dev
 	@test -n "$(JSON)" || { echo "give the comparison: make measured JSON=all.json"; exit 1; }
-	$(BIN)/python docs/measured.py "$(JSON)"
+	$(BIN)/python docs/measured.py "$(JSON)" $(if $(ONLY),--only $(ONLY))
 	$(BIN)/python docs/generate.py
 
 # Every system in every dimension, as a page: make bench-compare DIR=pictures; about an hour for 100 pictures.

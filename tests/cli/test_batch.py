@@ -96,7 +96,7 @@ def test_a_dry_run_says_what_would_be_done(
         (["in", "-o", "out", "--retry-faild"], 2, "did you mean --retry-failed?"),
         (["in", "-o", "out", "--watch", "--limit", "0"], 2, "--limit"),
         (["in", "-o", "out", "--device", "cpu", "--gpus", "all"], 2, "use --device gpu"),
-        (["in", "-o", "out", "--gpus", "2"], 3, "no GPU is visible"),
+        (["in", "-o", "out", "--gpus", "2"], 3, "--gpus: no "),
         (["in", "-o", "out", "--engine", "ray", "--gpus", "2"], 2, "--gpus-per-worker"),
     ],
 )

@@ -114,7 +114,8 @@ def test_no_model_says_what_to_type(capsys: pytest.CaptureFixture[str]) -> None:
 def test_gpus_that_are_not_there_are_said_at_the_start(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(cuda, "driver", cuda.Driver)
+    there = cuda.Driver(problem="no GPU is visible here", remedy="look for one")
+    monkeypatch.setattr(cuda, "driver", lambda: there)
     words = ["serve", "--port", "0", "--data", str(tmp_path), "--model", "echo", "--insecure"]
     assert main([*words, "--device", "gpu", "--gpus", "2"]) == 3
     assert "no GPU is visible here" in capsys.readouterr().err

@@ -249,7 +249,10 @@ def test_two_cutouts_and_a_batch_at_once_each_get_their_answer(tmp_path: Path) -
     assert (tmp_path / "1.png").read_bytes() == (tmp_path / "2.png").read_bytes()
 
 
-def test_a_batch_tells_progress_and_failures_and_goes_on(tmp_path: Path) -> None:
+def test_a_batch_tells_progress_and_failures_and_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cleancut.mcp.server._TELL_S", 0.01)
     folder_of(tmp_path / "in", 5)
     (tmp_path / "in" / "broken.jpg").write_bytes(b"\xff\xd8\xff\xe0nothing")
     told: list[tuple[float, float | None]] = []
